@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from math import isfinite
 from typing import NamedTuple
 
 from app.decoder import exif, xmp
+from app.decoder.formats import TURNS
 from app.decoder.headers import Data
 
 MAX_TEXT = 200  # characters of a name
@@ -21,6 +22,7 @@ MAX_KEYWORDS = 50  # of a picture
 MAX_KEYWORD = 100  # characters
 FIRST_YEAR = 1826  # of the oldest photograph
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+HIDDEN = re.compile(f"\ufeff|{TURNS.pattern}")  # a byte order mark is no part of a text
 
 # Tags of EXIF.
 DESCRIPTION, MAKE, MODEL, SOFTWARE, MODIFIED, ARTIST, COPYRIGHT, RATING = 270, 271, 272, 305, 306, 315, 33432, 0x4746
@@ -44,6 +46,8 @@ KEYWORDS, DATE, TIME, BYLINE, NOTICE, ABSTRACT = 25, 55, 60, 80, 116, 120
 ISO_NAMES = ("exif:ISOSpeedRatings", "exifEX:PhotographicSensitivity")
 
 CAMERA_TIME = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6})\d*)?)?(.*)", re.ASCII)
+# Without a time. Some cameras write blanks and colons in its place.
+CAMERA_DAY = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ :]*", re.ASCII)
 OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
 MAX_OFFSET = timedelta(hours=14)
 DEGREES = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d{1,20})?)(?:,(\d{1,2}(?:\.\d{1,20})?))?([NSEW])", re.ASCII)
@@ -100,19 +104,20 @@ def read(blocks: Blocks, now: datetime | None = None) -> Found:
 
     iso = measured((ISO_SPEED, ISO), ISO_NAMES, 1, 10_000_000)
     if iso == 65_535:  # the most that the tag ISO can hold
-        iso = measured((SENSITIVITY, RECOMMENDED), ISO_NAMES[1:], 1, 10_000_000) or iso
+        iso = measured((SENSITIVITY, RECOMMENDED), ISO_NAMES[1:], 1, 10_000_000)
+        iso = None if iso == 65_535 else iso
     rating = measured((RATING,), ("xmp:Rating",), -1, 5)
     keywords = [*texts.get("dc:subject", []), *iptc.get(KEYWORDS, []), *_wide(image, XP_KEYWORDS).split(";")]
     fields: Fields = {
-        **_time(image, detail, texts, iptc, now or datetime.now(UTC)),
-        "make": tagged(image, MAKE) or written("tiff:Make"),
-        "model": tagged(image, MODEL) or written("tiff:Model"),
-        "lens": tagged(detail, LENS) or written("exifEX:LensModel") or written("aux:Lens"),
+        **_time(detail, texts, iptc, now or datetime.now(UTC)),
+        "make": _name(tagged(image, MAKE)) or _name(written("tiff:Make")),
+        "model": _name(tagged(image, MODEL)) or _name(written("tiff:Model")),
+        "lens": _name(tagged(detail, LENS)) or _name(written("exifEX:LensModel")) or _name(written("aux:Lens")),
         "exposure_seconds": _rounded(measured((EXPOSURE,), ("exif:ExposureTime",), 1e-7, 86_400.0)),
         "aperture": _rounded(measured((F_NUMBER,), ("exif:FNumber",), 0.1, 1000.0)),
         "iso": None if iso is None else round(iso),
         "focal_length_mm": _rounded(measured((FOCAL_LENGTH,), ("exif:FocalLength",), 0.1, 100_000.0)),
-        "software": tagged(image, SOFTWARE) or written("xmp:CreatorTool"),
+        "software": _name(tagged(image, SOFTWARE)) or _name(written("xmp:CreatorTool")),
         "creator": written("dc:creator") or filed(BYLINE) or tagged(image, ARTIST),
         "copyright": written("dc:rights") or filed(NOTICE) or tagged(image, COPYRIGHT) or tagged(image, COPYRIGHT, 1),
         "rating": None if rating is None or rating != round(rating) else round(rating),
@@ -136,8 +141,17 @@ def _tags(blocks: Iterable[Data | bytes]) -> tuple[exif.Tags, exif.Tags, exif.Ta
 
 
 def _text(value: str, most: int = MAX_TEXT) -> str:
-    """Return one line of text without control characters, in Unicode form C, cut to a length."""
-    return unicodedata.normalize("NFC", CONTROL.sub(" ", value[: 4 * most])).strip()[:most].rstrip()
+    """Return one line of text without control characters, in Unicode form C, cut to a length.
+
+    Characters that turn the direction of the text behind them are left out too.
+    """
+    plain = HIDDEN.sub("", CONTROL.sub(" ", value[: 4 * most]))
+    return unicodedata.normalize("NFC", plain).strip()[:most].rstrip()
+
+
+def _name(value: str) -> str:
+    """Return the name of a device or program, or nothing if it has no letter and no digit: cameras write "----"."""
+    return value if any(map(str.isalnum, value)) else ""
 
 
 def _caption(value: str) -> str:
@@ -178,19 +192,28 @@ def _rounded(value: float | None) -> float | None:
 # Time
 
 
-def _time(image: exif.Tags, detail: exif.Tags, texts: xmp.Texts, iptc: dict[int, list[str]], now: datetime) -> Fields:
+def _time(detail: exif.Tags, texts: xmp.Texts, iptc: dict[int, list[str]], now: datetime) -> Fields:
+    """Return the first moment. If that is only a day, return the first one that has the time of this day."""
+    moments = list(_moments(detail, texts, iptc, now))
+    same_day = (found for found in moments if str(found["captured_at"])[:10] == str(moments[0]["captured_at"])[:10])
+    return min(
+        same_day, key=lambda found: moments[0]["captured_at_zone"] == found["captured_at_zone"] == "day", default={}
+    )
+
+
+def _moments(detail: exif.Tags, texts: xmp.Texts, iptc: dict[int, list[str]], now: datetime) -> Iterator[Fields]:
     for tag in (TAKEN, DIGITIZED):
         text, part = (_plain(detail, each) for each in (tag, FRACTIONS[tag]))
-        found = _moment(
-            f"{text}.{part}" if text and part.isdigit() and part.isascii() else text, now, _plain(detail, OFFSETS[tag])
-        )
-        if found:
-            return found
+        has_part = CAMERA_TIME.fullmatch(text) and part.isdigit() and part.isascii()
+        if found := _moment(f"{text}.{part}" if has_part else text, now, _plain(detail, OFFSETS[tag])):
+            yield found
     for name in ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate"):
         if found := _moment(texts.get(name, [""])[0], now):
-            return found
+            yield found
     day, time = (iptc.get(number, [""])[0] for number in (DATE, TIME))
-    return _moment(f"{day[:4]}-{day[4:6]}-{day[6:8]}T{time[:2]}:{time[2:4]}:{time[4:6]}{time[6:]}", now)
+    clock = f"T{time[:2]}:{time[2:4]}:{time[4:6]}{time[6:]}" if time.strip() else ""
+    if found := _moment(f"{day[:4]}-{day[4:6]}-{day[6:8]}{clock}", now):
+        yield found
 
 
 def _plain(tags: exif.Tags, tag: int) -> str:
@@ -199,10 +222,13 @@ def _plain(tags: exif.Tags, tag: int) -> str:
 
 
 def _moment(text: str, now: datetime, offset: str = "") -> Fields:
-    found = CAMERA_TIME.fullmatch(text.strip())
+    text = text.strip()
+    is_day = CAMERA_DAY.fullmatch(text)
+    found = CAMERA_TIME.fullmatch(f"{is_day[1]}-{is_day[2]}-{is_day[3]}T00:00" if is_day else text)
     if not found:
         return {}
     *numbers, fraction, rest = found.groups()
+    offset = "" if is_day else offset
     zone = _zone(rest.strip() or offset)
     try:
         year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
@@ -213,7 +239,7 @@ def _moment(text: str, now: datetime, offset: str = "") -> Fields:
             return {}
     except (ValueError, OverflowError):
         return {}
-    return {"captured_at": moment.isoformat(), "captured_at_zone": "offset" if zone else "local"}
+    return {"captured_at": moment.isoformat(), "captured_at_zone": "offset" if zone else "day" if is_day else "local"}
 
 
 def _zone(text: str) -> timezone | None:

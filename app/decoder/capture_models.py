@@ -53,10 +53,10 @@ class Capture(BaseModel):
         ),
     ] = None
     captured_at_zone: Annotated[
-        Literal["offset", "local"] | None,
+        Literal["offset", "local", "day"] | None,
         Field(
             description="`offset`: the file has the offset from UTC. `local`: it has only the local time, which "
-            "`captured_at` shows as if it were UTC."
+            "`captured_at` shows as if it were UTC. `day`: it has only the day, so the time is 00:00:00."
         ),
     ] = None
     make: Annotated[Line | None, Field(description="The maker of the camera.")] = None

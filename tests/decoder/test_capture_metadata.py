@@ -191,6 +191,68 @@ def test_a_local_time_is_said_to_be_one(codec: Codec) -> None:
     assert found["captured_at_zone"] == "local"
 
 
+def dated(text: str, tag: int = 0x9003) -> bytes:
+    content = text.encode() + b"\0"
+    return tiff((tag, 2, len(content), struct.pack("<I", 26))) + content
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        Blocks((dated("2026:07:14"),)),
+        Blocks((dated("2026:07:14   :  :  "),)),
+        Blocks(xmp=xmp('xmp:CreateDate="2026-07-14"')),
+        Blocks(iptc=dataset(55, b"20260714")),
+    ],
+    ids=["EXIF", "EXIF with blanks", "XMP", "IPTC"],
+)
+def test_a_day_without_a_time_is_said_to_be_one(blocks: Blocks) -> None:
+    found = capture.read(blocks, NOW).capture
+
+    assert (found["captured_at"], found["captured_at_zone"]) == ("2026-07-14T00:00:00+00:00", "day")
+
+
+@pytest.mark.parametrize("text", ["2026-07-14", "2026-07-15"])
+def test_the_time_of_a_day_may_be_in_another_field_but_not_that_of_another_day(text: str) -> None:
+    blocks = Blocks((dated("2026:07:14"),), xmp(f'xmp:CreateDate="{text}T18:30:05+02:00"'))
+
+    found = capture.read(blocks, NOW).capture
+
+    expected = "2026-07-14T18:30:05+02:00" if text == "2026-07-14" else "2026-07-14T00:00:00+00:00"
+    assert found["captured_at"] == expected
+
+
+@pytest.mark.parametrize("text", ["2026:02:30", "2026:12:02", "1700:01:01", "2026:07", "    :  :  "])
+def test_a_day_that_cannot_be_true_is_left_out(text: str) -> None:
+    assert "captured_at" not in capture.read(Blocks((dated(text),)), NOW).capture
+
+
+@pytest.mark.parametrize("text", ["----", " - ", "?", "..."])
+def test_a_name_without_letters_and_digits_is_left_out(text: str) -> None:
+    packet = xmp(f'xmlns:aux="http://ns.adobe.com/exif/1.0/aux/" aux:Lens="{text}" xmp:CreatorTool="{text}"')
+
+    assert not {"lens", "software"} & capture.read(Blocks(xmp=packet), NOW).capture.keys()
+
+
+def test_a_name_that_says_nothing_gives_way_to_the_next() -> None:
+    packet = xmp('xmlns:aux="http://ns.adobe.com/exif/1.0/aux/" aux:Lens="RF85mm"')
+
+    assert capture.read(Blocks((dated("----", 0xA434),), packet), NOW).capture["lens"] == "RF85mm"
+
+
+def test_texts_have_no_characters_that_turn_them_and_no_byte_order_mark() -> None:
+    hidden = (
+        xmp()
+        .replace("Café".encode(), "\ufeffCafé \u202egnp\u202c \u2066a\u2069".encode())
+        .replace(b"Boat", b"\xef\xbb\xbf")
+    )
+
+    found = capture.read(Blocks(xmp=hidden), NOW).capture
+
+    assert found["keywords"] == ["sea", "Café gnp a"]
+    assert "caption" not in found
+
+
 def test_the_texts_of_people_come_from_xmp_and_iptc() -> None:
     iptc = dataset(90, b"\x1b%G", record=1) + dataset(25, b"Boot") + dataset(120, b"Not this")
     resource = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc
@@ -262,6 +324,13 @@ def test_an_iso_above_65535_is_in_another_tag(tag: int) -> None:
     block = tiff((0x8827, 3, 1, b"\xff\xff\0\0"), (tag, 4, 1, struct.pack("<I", 102_400)))
 
     assert capture.read(Blocks((block,)), NOW).capture["iso"] == 102_400
+
+
+@pytest.mark.parametrize("others", [(), (0x8832,)])
+def test_an_iso_of_65535_says_only_that_it_is_higher(others: tuple[int, ...]) -> None:
+    block = tiff((0x8827, 3, 1, b"\xff\xff\0\0"), *((tag, 4, 1, b"\xff\xff\0\0") for tag in others))
+
+    assert "iso" not in capture.read(Blocks((block,)), NOW).capture
 
 
 def gps(*parts: tuple[int, int], below: bytes = b"\0") -> bytes:

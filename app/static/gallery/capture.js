@@ -6,7 +6,7 @@ import { button } from "./shared.js";
 /**
  * @typedef {object} Capture
  * @property {string} [captured_at]
- * @property {"offset" | "local"} [captured_at_zone]
+ * @property {"offset" | "local" | "day"} [captured_at_zone]
  * @property {string} [make]
  * @property {string} [model]
  * @property {string} [lens]
@@ -42,6 +42,8 @@ function taken({ captured_at: time, captured_at_zone: zone }) {
   if (!time) return "";
   const [clock] = time.split(/Z|[+-]\d\d:\d\d$/);
   const offset = time.slice(clock.length).replace("Z", "");
+  if (zone === "day")
+    return new Date(`${clock}Z`).toLocaleDateString(undefined, { dateStyle: "medium", timeZone: "UTC" });
   const shown = new Date(`${clock}Z`).toLocaleString(undefined, { ...DAY, timeZone: "UTC" });
   return `${shown}, ${zone === "offset" ? `UTC${offset}` : "local time"}`;
 }
