@@ -114,6 +114,8 @@ SEARCHES = {
     "été": "french",
     "l'ete": "french",
     "oeuvre": "french",
+    "bea++": "words,beach",
+    "red AND boat": "",
     "?": "",
     "-": "",
     '"': "",
