@@ -23,7 +23,7 @@ from app.cli.failures import FAILURES, interruption, main_cause
 from app.cli.output import note
 from app.cli.store_folder import warn_if_root
 from app.database.pool import Pool
-from app.decoder.client import EMPTY, Codec
+from app.decoder.client import EMPTY, REASONS, Codec
 from app.decoder.formats import Reading
 from app.embedded_postgres import connectable
 from app.errors import INTERRUPTED, CommandError, ExitCode, RejectedImageError, UsageError, WrongStoreError
@@ -69,8 +69,8 @@ def import_folders(paths: list[Path], tags: list[str], use: str | None, leave: C
     if failed is not None:
         note(f"{run} so far")
         raise failed
-    if run.supported:
-        note(run.supported)
+    for advice in run.advice:
+        note(advice)
     print(run)
     if run.stopped:
         return INTERRUPTED
@@ -90,7 +90,7 @@ class Import:
     ) -> None:
         self.new = self.known = self.rejected = 0
         self.stopped = False
-        self.supported = ""  # the supported types, if a file has another one
+        self.advice: dict[str, None] = {}  # on files of other formats, each once
         self._settings, self._objects, self._paths, self._fields = settings, objects, paths, fields
         self._leave = leave
         self._files = files(paths)
@@ -125,9 +125,10 @@ class Import:
                     self.known += 1
             except (UnreadableError, RejectedImageError) as error:
                 self.rejected += 1
-                if isinstance(error, RejectedImageError) and error.kind == "unsupported-image":
-                    self.supported = error.detail
-                self._progress.message(printable(f"{path}: {_reason(error)}"))
+                reason, advice = _reason(error)
+                if advice:
+                    self.advice[advice] = None
+                self._progress.message(printable(f"{path}: {reason}"))
             self._progress.advance(label=str(self))
 
     async def _is_new(self, path: Path) -> bool:
@@ -229,14 +230,16 @@ def filename(path: Path) -> str:
     return NOT_IN_A_NAME.sub("\ufffd", os.fsencode(path.name).decode(errors="replace"))
 
 
-def _reason(error: UnreadableError | RejectedImageError) -> str:
+def _reason(error: UnreadableError | RejectedImageError) -> tuple[str, str]:
+    """Return why a file is rejected, and the advice that is printed once, at the end."""
     if isinstance(error, UnreadableError):
-        return str(error)
+        return str(error), ""
     match error.kind:
-        case "unsupported-image":
-            return "not a supported image."  # the types are printed once, at the end
+        case _ if error.kind == "unsupported-image" or error.detail in REASONS.values():
+            reason, _, advice = error.detail.partition(". ")
+            return f"{reason.rstrip('.')}.", advice
         case "broken-image" if error.detail == EMPTY:
-            return "the file is empty."
+            return "the file is empty.", ""
         case "broken-image":
-            return f"the file is damaged or incomplete ({error.detail.rstrip('.')})."
-    return f"the image has too many pixels. {error.detail}"
+            return f"the file is damaged or incomplete ({error.detail.rstrip('.')}).", ""
+    return f"the image has too many pixels. {error.detail}", ""

@@ -51,7 +51,10 @@ MAX_THUMBNAIL_BYTES = 16 * 1024**2
 MAX_THUMBHASH_BYTES = 25
 MAX_JSON_BYTES = 64 * 1024  # of the JSON object in an answer
 EMPTY = "The file is empty."
-REASONS = {None: "Decoding takes too long.", OUT_OF_MEMORY: "Decoding takes too much memory."}
+REASONS = {
+    None: "Decoding takes too long. Try again when the service has less to do, or upload a smaller version.",
+    OUT_OF_MEMORY: "Decoding takes too much memory. Upload a smaller version.",
+}
 # Labels of the metric. Other failures are crashes.
 FAILURES = {None: "time", OUT_OF_MEMORY: "memory", FORBIDDEN_CALL: "forbidden", TOO_MANY_THREADS: "forbidden"}
 

@@ -26,6 +26,7 @@ GIF_XMP_END = re.compile(rb"\x01\xff\xfe")  # the beginning of all numbers downw
 # padding.
 JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 JPEG_APP1, JPEG_SCAN, JPEG_END = 0xE1, 0xDA, 0xD9
+JPEG_LAST = bytes([0xFF, JPEG_END])
 # XMP specification, part 3, section 1.1.3.1: the packet names the segments that have the rest. Each begins with the
 # length of the rest, and with its place in it.
 MORE_XMP_NAME = re.compile(rb"HasExtendedXMP\s*(?:=\s*[\"']|>)\s*([0-9A-Fa-f]{32})")

@@ -10,7 +10,7 @@ import pyvips
 
 from app.decoder import camera_raw, capture, headers, heif, vips
 from app.decoder import preview as small_picture
-from app.decoder.formats import OPTIONAL, ContentType, Measure, Reading, ThumbnailType
+from app.decoder.formats import ContentType, Measure, Reading, ThumbnailType
 from app.decoder.headers import Data
 from app.errors import LargeImageError, RejectedImageError
 
@@ -58,12 +58,6 @@ def prepare(formats: list[str]) -> None:
             pass
 
 
-def supported(formats: list[str]) -> list[ContentType]:
-    """Return the media types that can be read: those of libvips, and those that are on and installed."""
-    others = [type for name, types in OPTIONAL.items() if name in formats and name in installed for type in types]
-    return [*vips.LOADERS.values(), *others]
-
-
 def recognize(data: Data) -> tuple[str, ContentType] | None:
     """Return the name of the optional format that the data have, and their media type."""
     if BMP.match(data):
@@ -90,9 +84,9 @@ def read(data: Data, max_pixels: int, small_pixels: int | None, formats: list[st
     if found is None:
         try:
             return vips.read(data, max_pixels, small_pixels)
-        except vips.UnknownFormatError:
-            types = ", ".join(supported(formats))
-            raise RejectedImageError("unsupported-image", f"Supported types: {types}.") from None
+        except vips.UnknownFormatError as error:
+            others = [title for name, title in TITLES.items() if name in formats and name in installed]
+            raise vips.UnknownFormatError(error.name, others) from None
     name, type = found
     require(name, formats)
     if name == "raw":

@@ -8,7 +8,6 @@ from app.decoder.thumbhash import dominant_color, thumbhash
 
 SIDE = 16  # pixels of the longer side. With more, the lowest frequencies hardly differ.
 COARSE_SIDE = 4 * SIDE  # of a first step, in whole pixels. The second step makes the edges count as the rest.
-MAX_SIDE = 1_000_000  # pixels of the longer side of an image that has a tiny picture
 SHRUNK = "is-shrunk"  # field of a tiny picture
 FLOATS = {"float", "double", "complex", "dpcomplex"}
 INSIDE = "jpeg-thumbnail-data"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import struct
+from collections.abc import Iterable
 
 import pyvips
 
-from app.decoder import apng, av1, capture, color_encoding, exif, headers, heif, preview, profiles
+from app.decoder import apng, av1, capture, color_encoding, exif, headers, heif, other_formats, preview, profiles
 from app.decoder.formats import ContentType, Measure, Reading, ThumbnailType
 from app.decoder.headers import Data
 from app.errors import LargeImageError, RejectedImageError
@@ -26,8 +27,10 @@ LOADERS: dict[str, ContentType] = {
     "heifload_source": "image/avif",
 }
 CLASSES = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
+FORMATS = ("JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF")  # their names for people
 
 AVIF_SEQUENCE = b"ftypavis"  # an animation: libvips reads its first picture, but does not recognize the format
+HEIF = re.compile(rb"....ftyp(hei|hev|mif|msf|jpe[gs]|avc[is]|j2k[is]|miaf)", re.DOTALL)  # with any codec
 # The first bytes of the supported formats, even if no loader accepts the image.
 BEGINNING = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a|II[*+]\0|MM\0[*+]|....ftypavi[fs]", re.DOTALL
@@ -49,6 +52,7 @@ UNSUPPORTED = re.compile(
     r"planes not supported|samples out of range|bad labq format|not a whole number of bytes|"
     r"tiff2vips: (not|unsupported) |images? not supported"
 )
+TRAILER = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")  # of libjpeg, about the last marker
 # The name of a format for people, by the first bytes.
 NAMES = {
     re.compile(rb"\xff\xd8"): "JPEG",
@@ -74,19 +78,22 @@ SAVED_SMALL: dict[ThumbnailType, dict[str, object]] = {
     "image/jpeg": {"Q": 95, "subsample_mode": "off"},
 }
 
-# Pixels. Each row costs 0.3 us, however narrow it is: a PNG of 1 x 89,000,000 took 26 s. libvips takes no side of
-# 100,000,000.
-MAX_SIDE = 10_000_000
+# Pixels. Each row costs 0.1 us of CPU, however narrow it is: on a busy machine, a PNG of 1 x 10,000,000 took 32 s. A
+# wide picture needs memory: one of 10,000,000 x 10 needed 1.2 GB. libvips takes no side of 100,000,000.
+MAX_SIDE = 1_000_000
 SCREEN = struct.Struct("<HH")  # width and height in the head of a GIF
 NO_BLOCKS = capture.Blocks()
 TURNED = range(5, 9)  # EXIF orientations (tag 0x0112) that exchange width and height
 
 
 class UnknownFormatError(RejectedImageError):
-    """No loader knows the first bytes."""
+    """No loader knows the first bytes. `name` is that of their format for people, if it is known: "a PDF"."""
 
-    def __init__(self) -> None:
-        super().__init__("unsupported-image", f"Supported types: {', '.join(LOADERS.values())}.")
+    def __init__(self, name: str | None, formats: Iterable[str] = ()) -> None:
+        *most, last = [*FORMATS, *formats]
+        what = f"This is {name}" if name else "The format of this file is not known"
+        super().__init__("unsupported-image", f"{what}. Upload a picture: {', '.join(most)} or {last}.")
+        self.name = name
 
 
 def prepare() -> None:
@@ -115,7 +122,7 @@ def read(
 
     The whole picture is decoded once, as a stream, to find out whether it can be decoded. Of a JPEG only the first rows
     are decoded: for the others the decoder accepts any data with a warning. The markers of a JPEG show whether all rows
-    are there, in a tenth of the time.
+    are there, in a tenth of the time. Without the last marker, the whole JPEG is decoded.
 
     If there is a limit for small images, raise LargeImageError for larger ones after reading the header. Raises
     RejectedImageError.
@@ -134,10 +141,7 @@ def read(
         elif loader == "jpegload_source":
             # Samsung writes panoramas without an end, and other data behind them. The picture is complete if its
             # decoder needs no other data, and finds nothing strange.
-            pyvips.Image.new_from_source(_source(content), "", access="sequential", fail_on="warning").avg()
-        elif max(image.width, image.height) > preview.MAX_SIDE:
-            # There is no average if a number may be NaN.
-            (image.cast("uchar") if image.format in preview.FLOATS else image).avg()
+            _require_sound(_with_end(content))
         else:
             tiny = preview.shrunk(_on_screen(image, content) if loader == "gifload_source" else image)
     except pyvips.Error as error:
@@ -208,8 +212,9 @@ def thumbnail(
             # `unlimited` is not set. Most of such a picture can still be seen.
             is_jpeg = image.get("vips-loader") == "jpegload_source"
             limits = "[fail_on=truncated,unlimited]" if is_jpeg else "[fail_on=error]"
+            source = _source(_with_end(content) if is_jpeg else content)
             image = pyvips.Image.thumbnail_source(
-                _source(content), size, height=size, size="down", option_string=limits, **profile
+                source, size, height=size, size="down", option_string=limits, **profile
             )
             return _encoded(_turned(image, orientation), format)
         return thumbnail_of(image, content, size, format)
@@ -331,7 +336,9 @@ def _open(content: Data, max_pixels: int) -> pyvips.Image:
     source = _source(content)
     has_loader = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer) != pyvips.ffi.NULL
     if not has_loader and not BEGINNING.match(content):
-        raise UnknownFormatError
+        if HEIF.match(content):
+            raise unsupported("HEIF")
+        raise UnknownFormatError(other_formats.name_of(content))
     try:
         if content[4:12] != AVIF_SEQUENCE:
             image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
@@ -387,13 +394,27 @@ def _size(image: pyvips.Image, content: Data) -> tuple[int, int]:
     return max(image.width, across), max(image.height, down)
 
 
-def _source(content: Data) -> pyvips.Source:
+def _source(content: Data | bytes) -> pyvips.Source:
     return pyvips.Source.new_from_memory(content)
 
 
 def _is_complete(data: Data) -> bool:
     """Return whether a JPEG is complete: its segments lead to the end of the image."""
     return any(marker == headers.JPEG_END for marker, _, _ in headers.jpeg_segments(data))
+
+
+def _require_sound(data: Data | bytes) -> None:
+    """Raise pyvips.Error if the decoder of JPEG warns of anything but other data in front of the last marker."""
+    try:
+        pyvips.Image.new_from_source(_source(data), "", access="sequential", fail_on="warning").avg()
+    except pyvips.Error as error:
+        if not TRAILER.search(str(error)):
+            raise
+
+
+def _with_end(data: Data) -> Data | bytes:
+    """Return a JPEG with the marker of its end, which libjpeg misses if nothing follows the picture."""
+    return data if _is_complete(data) else bytes(data) + headers.JPEG_LAST
 
 
 def broken(error: pyvips.Error, content: Data) -> RejectedImageError:

@@ -67,12 +67,13 @@ TYPES = {
         (422,),
         REJECTED_IMAGES["broken-image"],
         "The file is damaged, incomplete or empty, or it takes too long to decode.",
-        "Look at the file in another program. If it was cut off, upload the whole file.",
+        "Look at the file in another program. If it was cut off, upload the whole file. If decoding took too long, try "
+        "again later, or upload a smaller version.",
     ),
     "too-many-pixels": ProblemType(
         (422,),
         REJECTED_IMAGES["too-many-pixels"],
-        "Width times height is above the limit MAX_IMAGE_PIXELS.",
+        "Width times height is above the limit MAX_IMAGE_PIXELS, or one side has more than 1,000,000 pixels.",
         "Upload a smaller version, or ask the operator for a higher limit.",
     ),
     "too-many-requests": ProblemType(

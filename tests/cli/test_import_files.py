@@ -126,8 +126,8 @@ def test_new_known_and_refused_are_told(folder: Path, settings: Settings, connec
     *lines, types = stderr.splitlines()
     told = dict(line.split(": ", 1) for line in lines)
     assert told.keys() == {str(path) for path in (broken, *texts, large, wide, empty, gone, folder / "none")}
-    assert {told[str(text)] for text in texts} == {"not a supported image."}
-    assert types.startswith("Supported types: image/jpeg, ")
+    assert {told[str(text)] for text in texts} == {"This is a text file."}
+    assert types.startswith("Upload a picture: JPEG, PNG, ")
     assert told[str(empty)] == "the file is empty."
     assert told[str(large)] == "larger than 5000000 bytes (MAX_UPLOAD_BYTES)."
     assert told[str(wide)].startswith("the image has too many pixels. ")

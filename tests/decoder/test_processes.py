@@ -20,6 +20,7 @@ import pytest
 from app.decoder import client as decoder_client
 from app.decoder.attempt import Attempt
 from app.decoder.client import Codec
+from app.decoder.formats import OUT_OF_MEMORY
 from app.decoder.stderr import MAX_LOGGED, Stderr
 from app.errors import RejectedImageError
 from app.settings import ROOT, Settings
@@ -100,7 +101,7 @@ def test_an_image_that_takes_too_long_is_rejected(deed: str, caplog: pytest.LogC
         codec._idle[0]._seconds = 0.3
         began = time.monotonic()
 
-        assert refusal(codec, harmful(deed)) == "Decoding takes too long."
+        assert refusal(codec, harmful(deed)) == decoder_client.REASONS[None]
 
         assert time.monotonic() - began < 20
         assert codec.measure(picture()) == SOUND
@@ -163,12 +164,12 @@ def test_a_decoder_that_closes_its_stderr_decodes(caplog: pytest.LogCaptureFixtu
 
 def test_a_jpeg_with_too_many_scans_is_rejected() -> None:
     with Codec(1_000_000, 0.02) as codec:
-        assert refusal(codec, scans(881)) == "Decoding takes too long."
+        assert refusal(codec, scans(881)) == decoder_client.REASONS[None]
 
 
 def test_an_image_that_takes_too_much_memory_is_rejected(caplog: pytest.LogCaptureFixture) -> None:
     with Codec(1_000_000, 30) as codec:
-        assert refusal(codec, harmful("gorge")) == "Decoding takes too much memory."
+        assert refusal(codec, harmful("gorge")) == decoder_client.REASONS[OUT_OF_MEMORY]
         assert codec.measure(picture()) == SOUND
 
     assert "ran out of memory" in caplog.text
@@ -293,6 +294,7 @@ def test_a_decoder_does_not_outlive_a_worker_that_is_killed(deed: str) -> None:
 import sys
 from app.decoder import client
 from app.decoder.client import Codec
+from app.decoder.formats import OUT_OF_MEMORY
 from app.decoder.stderr import MAX_LOGGED, Stderr
 from tests.support.hostile import scans
 from tests.support.hostile_codec import harmful

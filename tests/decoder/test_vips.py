@@ -59,21 +59,24 @@ def test_an_image_at_the_limit_of_pixels_is_accepted(measured: Measured) -> None
     assert refusal(measured, picture("PNG", (1000, 1001))) == "too-many-pixels"
 
 
-@pytest.mark.parametrize("size", [(100_000_000, 1), (1, 89_000_000), (1, MAX_SIDE + 1)])
+@pytest.mark.parametrize("size", [(100_000_000, 1), (1, 10_000_000), (1, MAX_SIDE + 1)])
 def test_an_image_with_a_side_that_takes_too_long_is_rejected(size: tuple[int, int]) -> None:
     """An image that is accepted has a thumbnail. Only the header is read, so the data may be missing."""
     with Codec(100_000_000, 30) as codec, pytest.raises(RejectedImageError) as refused:
         codec.measure(png(*size))
 
     assert refused.value.kind == "too-many-pixels"
-    assert refused.value.detail == f"{size[0]} x {size[1]} pixels exceed the limit of 10000000 for one side."
+    assert refused.value.detail == f"{size[0]} x {size[1]} pixels exceed the limit of 1000000 for one side."
 
 
-def test_an_image_with_the_longest_side_has_a_thumbnail() -> None:
+@pytest.mark.parametrize("size", [(MAX_SIDE, 1), (1, MAX_SIDE)])
+def test_an_image_with_the_longest_side_has_a_thumbnail_and_a_color(size: tuple[int, int]) -> None:
     with Codec(100_000_000, 60) as codec:
-        content = png(MAX_SIDE, 1, bytes(1 + MAX_SIDE // 8), depth=1)
+        content = png(*size, bytes((1 + (size[0] + 7) // 8) * size[1]), depth=1)
 
-        assert codec.measure(content)[1:] == (MAX_SIDE, 1)
+        found = codec.read(content)
+
+        assert (found.measure[1:], found.color) == (size, "#000000")
         assert codec.thumbnail(content, 160, "image/webp")
 
 
@@ -129,14 +132,26 @@ def segment(marker: int, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-def test_a_jpeg_without_its_end_is_rejected(measured: Measured, progressive: bool) -> None:
+def test_a_jpeg_that_is_cut_off_is_rejected(measured: Measured, progressive: bool) -> None:
     """An end inside a segment, such as that of a preview, does not count. Bytes after the end are ignored."""
     plain = picture(size=(1000, 700), progressive=progressive, quality=95)
     whole = plain[:2] + segment(0xE1, END * 100) + b"\xff" + segment(0xFE, b"") + plain[2:]
 
     assert measured(whole) == measured(whole + b"\0" * 1000) == ("image/jpeg", 1000, 700)
-    for length in (len(whole) - 1, len(whole) - 2, len(whole) - 100, len(whole) // 2, 2 * len(whole) // 3):
+    for length in (len(whole) - 10, len(whole) - 100, len(whole) // 2, 2 * len(whole) // 3):
         assert refusal(measured, whole[:length]) == "broken-image"
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"subsampling": 0, "quality": 100}, {"restart_marker_rows": 1}]
+)
+def test_a_jpeg_that_lacks_only_the_marker_of_its_end_is_a_picture(options: dict[str, Any]) -> None:
+    whole = picture(size=(100, 70), **options)
+    with Codec(PIXELS, 30) as codec:
+        expected = codec.thumbnail(whole, 160, "image/webp")
+        for content in (whole[:-2], whole[:-1], whole[:-2] + b"SEFH trailer", whole[:-2] + bytes(100)):
+            assert codec.measure(content) == ("image/jpeg", 100, 70)
+            assert codec.thumbnail(content, 160, "image/webp") == expected
 
 
 @pytest.mark.parametrize(

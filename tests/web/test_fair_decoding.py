@@ -207,7 +207,7 @@ async def test_an_image_that_waits_too_long_is_unavailable(settings: Settings, m
     late, failed = sorted(answers, key=lambda answer: -answer.status_code)
     assert problem(late, 503)["detail"] == "Too many images wait to be decoded. Try again in 5 seconds."
     assert late.headers["retry-after"] == "5"
-    assert problem(failed, 422, "broken-image")["detail"] == "Decoding takes too long."
+    assert problem(failed, 422, "broken-image")["detail"].startswith("Decoding takes too long.")
 
 
 async def test_known_bytes_need_no_decoder(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,11 @@ async def test_so_does_a_fault_of_ours(settings: Settings, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("path", "allowed", "more"),
     [
-        ("/v1/images", "GET, HEAD, OPTIONS, POST", {"accept-post": "multipart/form-data, image/*"}),
+        (
+            "/v1/images",
+            "GET, HEAD, OPTIONS, POST",
+            {"accept-post": "multipart/form-data, image/*, application/octet-stream"},
+        ),
         (
             f"/v1/images/{FIRST_ID}",
             "DELETE, GET, HEAD, OPTIONS, PATCH",

@@ -119,6 +119,7 @@ def _last_component(filename: str, settings: Settings) -> str | None:
         {
             FORM: UploadForm,
             "image/*": {"type": "string", "format": "binary", "description": f"One of {', '.join(EXTENSIONS)}."},
+            "application/octet-stream": {"type": "string", "format": "binary", "description": "The same."},
         },
         max_bytes=lambda settings: settings.max_upload_bytes,
         max_form_bytes=lambda settings: settings.max_upload_bytes + 2 * settings.max_record_bytes,
