@@ -146,14 +146,10 @@ class Upload {
    * @param {Problem} problem
    * @param {(() => unknown) | null} retry
    */
-  fail({ status, kind, title, message }, retry) {
+  fail({ status, title, message }, retry) {
     this.#bar.hidden = true;
     this.#result.className = "result bad";
-    const isTitled = status && title && title !== message;
-    if (kind === "unsupported-image" && message.startsWith("Supported types:")) {
-      const isVideo = this.file.type.startsWith("video/");
-      this.#result.textContent = isVideo ? "Videos are not supported." : `${title}.`; // without the list of all types
-    } else this.#result.textContent = isTitled ? `${title}: ${message}` : message;
+    this.#result.textContent = status && title && title !== message ? `${title}: ${message}` : message;
     list.prepend(this.line); // the user sees first what needs attention
     if (retry) this.#setButton("Retry", retry);
     else this.#setButton();
