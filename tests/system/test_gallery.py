@@ -1225,6 +1225,8 @@ def test_the_gallery_asks_for_a_token_once_per_tab(
         expect(other.get_by_role("dialog", name="Access token")).to_be_visible()
 
         expect(page.get_by_role("button", name="Upload")).to_be_hidden()
+        page.goto(f"{url}?bbox=1,2,3,4")  # positions are for admins
+        page.get_by_role("button", name="Show all images").click()
         tile(page, "The one").click()
         page.get_by_role("button", name="Information").click()
         expect(page.locator("#facts")).to_contain_text("TitleThe oneTagsold, smallFile nameOne.jpg")
