@@ -58,7 +58,7 @@ async def export(
             terms=filters.terms(),
             words=filters.q,
             captured=(filters.captured_after, filters.captured_before),
-            camera=filters.camera and filters.camera.lower(),
+            camera=filters.camera,
             area=filters.area(),
             shows_location=shows_location,
             write=encoded,

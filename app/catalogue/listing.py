@@ -90,7 +90,10 @@ class Filters(BaseModel):
     ] = None
     camera: Annotated[
         Annotated[Text, StringConstraints(min_length=1, max_length=MAX_TEXT)] | None,
-        Field(description="Images taken by this model of camera. Case does not matter.", examples=["Canon EOS R5"]),
+        Field(
+            description="Images taken by this model of camera, also with its maker. Case does not matter.",
+            examples=["Canon EOS R5"],
+        ),
     ] = None
     bbox: Annotated[
         Annotated[str, AfterValidator(_area), Field(json_schema_extra={"format": "bbox"})] | None,

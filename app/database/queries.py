@@ -21,6 +21,7 @@ from app.database.replica import ReadRouter
 Database = Pool | Connection | ReadRouter
 Sort = Literal["newest", "oldest", "largest", "name", "captured", "relevance"]
 
+MAX_CAMERA_WORDS = 12  # of the name of a camera, each of which costs a look-up
 MAX_CAPTURED_WALK = 10_000  # rows that a list by time of capture walks for a page: some µs of CPU each
 MAX_WALK = 50_000  # index entries that a list by name or by size walks for a page: 0.3 µs of CPU each
 AFTER_ALL_NAMES = chr(0x10FFFF) * 256  # sorts after every name that an image may have
@@ -148,6 +149,18 @@ async def list_captured(
 
 async def list_months(database: Database, before: date, limit: int, few: int) -> list[Record]:
     return await database.fetch("list_months", before, limit, few)
+
+
+async def find_camera(database: Database, name: str) -> str:
+    """Return the model in small letters that people call so: the model itself, or the maker and the model.
+
+    If no image has such a model, return the name in small letters.
+    """
+    words = name.lower().split()[:MAX_CAMERA_WORDS]
+    models = [name.lower().strip(), *(" ".join(words[start:]) for start in range(1, len(words)))]
+    makers = [" ".join(words[:start]) for start in range(len(models))]
+    row = await database.fetchrow("find_camera", models, makers)
+    return models[0] if row is None else str(row["model"])
 
 
 async def list_cameras(database: Database, after: str, limit: int) -> list[Record]:
@@ -361,6 +374,7 @@ async def export_images(
     write: Callable[[bytes], Coroutine[None, None, None]],
 ) -> None:
     """Export in one transaction: the filters are settings that end with it."""
+    camera = camera and await find_camera(connection, camera)
     filters = (terms, words, shows_location, *captured, camera, *area)
     if camera is not None or area.west or captured != (None, None):
         name = "export_images_captured"

@@ -59,6 +59,7 @@ PINNED = {
     "fill_capture": ({"images_pkey"}, 1, 120),
     "fill_paint": ({"images_pkey"}, 1, 20),
     "find_blockers": (set(), 100, 100),
+    "find_camera": ({"images_camera_idx"}, 3, 20),
     "find_contents": ({"images_content_sha256_key"}, 2, 15),
     "find_fault": ({"content_checks_fault_idx", "content_checks_pkey"}, 1, 5),
     "find_session_fault": ({"_yoyo_migration_pkey"}, 2000, 400),

@@ -106,6 +106,21 @@ async def test_an_export_has_the_same_filters(client: httpx.AsyncClient) -> None
         assert titles == sorted(expected, reverse=True), query  # the newest first
 
 
+async def test_a_camera_may_be_called_by_its_maker_and_model(
+    client: httpx.AsyncClient, connection: psycopg.Connection
+) -> None:
+    taken(connection, 0, 1, model="Pixel 8")
+    taken(connection, 1, 2, model="Pixel 8 Pro")
+    connection.execute('UPDATE images SET capture = capture || \'{"make": "Google"}\'')
+
+    for name in ("Pixel 8", " pixel 8 ", "Google Pixel 8", "GOOGLE  pixel 8"):
+        assert await found(client, camera=name) == ["0"], name
+        exported = await client.get(f"{PATH}/export", params={"camera": name})
+        assert [json.loads(line)["title"] for line in exported.text.splitlines()] == ["0"], name
+    for name in ("Google", "Apple Pixel 8", "Pixel", "Google Pixel", "8", " "):
+        assert await found(client, camera=name) == [], name
+
+
 async def test_a_common_area_is_walked(client: httpx.AsyncClient, connection: psycopg.Connection) -> None:
     connection.execute(
         """

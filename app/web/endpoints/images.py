@@ -104,7 +104,7 @@ async def _list_captured(request: Request[State], query: ListQuery) -> list[Reco
         end=query.end(),
         terms=query.terms(),
         words=query.q,
-        camera=query.camera and query.camera.lower(),
+        camera=query.camera and await queries.find_camera(request.state["reads"], query.camera),
         area=query.area(),
         has_filters=query.has_other_filters(),
         limit=query.limit + 1,
