@@ -43,6 +43,7 @@ from app.lint.objects import (
     index_of_constraint,
     key_of,
     routine_of,
+    sets_path,
     trigger_of,
 )
 from app.lint.rights import PUBLIC, Right, policy_of, rights_of
@@ -164,6 +165,8 @@ class Catalog:
             case ast.CreateFunctionStmt():
                 routine = routine_of(node, created_by)
                 self.routines[self.routine_key(qualified_name(node.funcname), routine.arguments)] = routine
+            case ast.AlterFunctionStmt(func=ast.ObjectWithArgs(objname=name, objargs=arguments)):
+                self._alter_routine(qualified_name(name), argument_types(arguments), node.actions or ())
             case ast.CreateTrigStmt(relation=relation):
                 trigger = trigger_of(node, created_by)
                 self.triggers[relation_name(relation), trigger.name] = trigger
@@ -404,6 +407,20 @@ class Catalog:
         known = self.column(table, column)
         if known:
             self.tables[table].columns[column] = replace(known, **changes)
+
+    def _alter_routine(self, name: str, arguments: tuple[str, ...], actions: Any) -> None:
+        key = self.routine_key(name, arguments)
+        known = self.routines.get(key if key in self.routines else name)
+        if known is None:
+            return
+        for each in actions:
+            if each.defname == "volatility":
+                known = replace(known, volatility=each.arg.sval)
+            elif each.defname == "security":
+                known = replace(known, is_definer=bool(each.arg.boolval))
+            elif each.defname == "set" and (each.arg.name in {None, "search_path"}):  # None: RESET ALL
+                known = replace(known, has_path=sets_path(each.arg))
+        self.routines[key if key in self.routines else name] = known
 
     def _drop_routine(self, node: Any) -> None:
         name, arguments = qualified_name(node.objname), argument_types(node.objargs)

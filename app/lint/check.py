@@ -16,6 +16,7 @@ from app.lint.catalog import Catalog
 from app.lint.findings import Fault, Faults, Finding
 from app.lint.migration_rules import migration_faults
 from app.lint.query_rules import parameter_count, query_faults
+from app.lint.rollback_rules import loss_faults, rollback_faults
 from app.lint.rules import RULES, SQUAWK_RULES, UNSAFE
 from app.lint.squawk import squawk_findings
 from app.lint.state import MigrationState
@@ -162,18 +163,23 @@ class Check:
             directive = directives(path).get("backfill") if path in self.texts else None
             table = table_of(directive) if directive else None
             up = MigrationState(name, catalog, uses, transactional=in_transaction, backfill=table)
+            statements = list(parsed[name])
             if directive:
-                parsed[name] = list(parsed[name])
-                for fault in backfill_faults(up, directive, parsed[name]):
+                for fault in backfill_faults(up, directive, statements):
                     self._add(path, fault)
-            for fault in migration_faults(up, parsed[name]):
+            for fault in migration_faults(up, statements):
                 if not _restores(path):
                     self._add(path, fault)
             catalog = up.catalog
             twin = f"{path.stem}.rollback.sql"
             if twin in parsed:
+                undoing = list(parsed[twin])
                 down = MigrationState(twin, catalog.copy(), uses, before, in_transaction)
-                for fault in migration_faults(down, parsed[twin]):
+                found = [*migration_faults(down, undoing)]
+                if path in self.texts and path.with_name(twin) in self.texts:
+                    found += loss_faults(directives(path.with_name(twin)).get("loses", ""), catalog, undoing)
+                    found += rollback_faults(statements, undoing, before, down.catalog, name)
+                for fault in found:
                     self._add(path.with_name(twin), fault)
 
     def _parse_migration(self, path: Path) -> Iterable[parser.Statement]:

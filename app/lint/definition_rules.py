@@ -97,7 +97,7 @@ def definition_faults(state: MigrationState, statement: Statement) -> Faults:
                     yield rejected(line, f"{needed} needs {name}")
         case ast.DropStmt(removeType=kind) if kind in DEPENDENTS and node.behavior != DropBehavior.DROP_CASCADE:
             for name in dropped_names(node):
-                if needed := next(DEPENDENTS[kind](state.catalog, name), ""):
+                if needed := next(DEPENDENTS[kind](state.catalog, name), "") or _trigger_of(state, name, kind):
                     yield rejected(line, f"{needed} needs {name}")
         case ast.DropStmt(removeType=ObjectType.OBJECT_EXTENSION) if node.behavior != DropBehavior.DROP_CASCADE and (
             needed := next(dependents.of_extensions(state.catalog, dropped_names(node)), "")
@@ -252,6 +252,13 @@ def alter_table_definition_faults(state: MigrationState, line: int, table: str, 
         and (needed := next(dependents.of_column(state.catalog, table, name), ""))
     ):
         yield rejected(line, f"{needed} needs {table}.{name}")
+
+
+def _trigger_of(state: MigrationState, name: str, kind: ObjectType | None) -> str:
+    """Return the trigger that runs a function which a rollback drops, or "". Another rule reports it in a migration."""
+    if state.before is None or kind not in ROUTINES:
+        return ""
+    return next((f"the trigger {each.name}" for each in state.catalog.triggers.values() if each.function == name), "")
 
 
 def _lacking(table: Table, definition: Any) -> str:

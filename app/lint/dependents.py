@@ -26,11 +26,21 @@ def of_column(catalog: Catalog, table: str, column: str) -> Iterator[str]:
     for each in known.columns.values() if known else ():
         if column in columns_in(each.expression):
             yield f"the generated column {each.name}"
+    created_by = known.columns[column].created_by if known and column in known.columns else ""
     for name, view in catalog.tables.items():
-        if view.query is not None and _reads(catalog, _use_of_view(name, view), table, column, view):
+        if (
+            view.query is not None
+            and view.created_by >= created_by
+            and _reads(catalog, _use_of_view(name, view), table, column, view)
+        ):
             yield f"the view {name}"
     for name, routine in catalog.routines.items():
-        if routine.parsed is not None and _reads(catalog, use_of_routine(name, routine), table, column, None):
+        is_older = routine.created_by < created_by  # so its name means a parameter, or another column
+        if (
+            routine.parsed is not None
+            and not is_older
+            and _reads(catalog, use_of_routine(name, routine), table, column, None)
+        ):
             yield f"the function {name}"
 
 

@@ -109,6 +109,11 @@ def is_built_in(name: str) -> bool:
     return any(short in _names(kind) for kind in ("immutable", "stable", "volatile", "mixed"))
 
 
+def is_known(name: str) -> bool:
+    """Return whether a function is one of PostgreSQL, of any version."""
+    return is_built_in(name) or name.removeprefix("pg_catalog.") in _names("newer")
+
+
 def is_fixed_setting(name: str) -> bool:
     """Return whether only the configuration of the server can have a setting, and no session, role or database."""
     return name.lower() in _names("fixed settings")

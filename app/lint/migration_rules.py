@@ -34,6 +34,7 @@ from app.lint.operation_rules import operation_faults
 from app.lint.outcome_rules import outcome_faults, secret_faults
 from app.lint.parameter_rules import parameter_faults
 from app.lint.parser import Statement
+from app.lint.path_rules import path_faults
 from app.lint.queue_rules import queue_faults
 from app.lint.release_rules import release_faults
 from app.lint.replication_rules import replication_faults
@@ -99,6 +100,7 @@ def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
         yield from failure_faults(state, statement)
         yield from role_faults(state, statement)
         yield from secret_faults(state, statement)
+        yield from path_faults(state, statement)
         locks = len(state.locked)
         if isinstance(statement.node, ast.AlterTableStmt):
             yield from index_faults(state, statement)

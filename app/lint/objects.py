@@ -4,7 +4,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pglast.enums import ConstrType, FunctionParameterMode, SortByDir, SortByNulls
+from pglast.enums import ConstrType, FunctionParameterMode, SortByDir, SortByNulls, VariableSetKind
 
 from app.lint.nodes import (
     SERIALS,
@@ -125,6 +125,8 @@ class Routine:
     names: tuple[str, ...] = ()  # of the input parameters, "" for one without a name
     returns: str = ""  # a type, "" for TABLE and OUT
     is_procedure: bool = False
+    has_path: bool = False  # SET search_path
+    defaults: int = 0  # the number of its last input parameters that have a DEFAULT
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,15 @@ def routine_of(node: Any, created_by: str) -> Routine:
         names=tuple(each.name or "" for each in inputs),
         returns="".join(argument_types([node.returnType])) if node.returnType else "",
         is_procedure=bool(node.is_procedure),
+        has_path=any(option.defname == "set" and sets_path(option.arg) for option in node.options or ()),
+        defaults=sum(each.defexpr is not None for each in inputs),
     )
+
+
+def sets_path(setting: Any) -> bool:
+    """Return whether a SET of a function gives it a search_path."""
+    kinds = {VariableSetKind.VAR_SET_VALUE, VariableSetKind.VAR_SET_CURRENT}
+    return setting.name == "search_path" and setting.kind in kinds
 
 
 def trigger_of(node: Any, created_by: str) -> Trigger:

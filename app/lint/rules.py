@@ -90,6 +90,9 @@ RULES = {
     "failing-expression": Rule(
         CARE, "look for such rows, and leave their values out: by WHERE with a pattern, or by CASE"
     ),
+    "maintenance-path": Rule(
+        UNSAFE, "first give the function SET search_path, or a body of BEGIN ATOMIC or RETURN with such functions only"
+    ),
     "hot-updates": Rule(CARE, "leave the column out, or make sure that the list is worth the cost of each edit"),
     "foreign-key-index": Rule(CARE, "first create an index that begins with these columns, CONCURRENTLY"),
     # Versions of PostgreSQL: server_rules.py.
@@ -107,6 +110,11 @@ RULES = {
     "type-breaks": Rule(CARE, "add a column of the new type beside it, and switch the code over"),
     "drop-loses": Rule(
         CARE, "make sure that no release reads it and that a backup has it, and then allow it with that reason"
+    ),
+    "rollback-incomplete": Rule(UNSAFE, "undo each statement of the migration, in the opposite order"),
+    "rollback-loses": Rule(
+        UNSAFE,
+        "name the loss, and count it with `-- rows to lose:`, or give the reason: `-- loses: nothing (REASON)`",
     ),
     "drop-cascade": Rule(CARE, "remove CASCADE, and drop the dependent objects by name"),
     "constraint-drop": Rule(CARE, "make sure that no code relies on it, and allow it with that reason"),

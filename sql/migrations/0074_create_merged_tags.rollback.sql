@@ -1,6 +1,6 @@
 -- Drops the table. The rollback of 0075 has given the images their tags back.
 --
--- loses: nothing
+-- loses: nothing (the images have these tags again)
 -- Locks: none on images.
 -- Cost:  none.
 

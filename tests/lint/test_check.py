@@ -122,7 +122,7 @@ def write(sql: Path, name: str, body: str, *, rollback: str | None = None, trans
     down = "-- irreversible: a case\n" if rollback is None else ""
     (folder / f"{name}.sql").write_text(f"-- A case.\n{header}{down}-- depends: {last}\n\n{body}\n")
     if rollback is not None:
-        (folder / f"{name}.rollback.sql").write_text(f"-- Back.\n-- loses: nothing\n{header}\n{rollback}\n")
+        (folder / f"{name}.rollback.sql").write_text(f"-- Back.\n-- loses: nothing (a case)\n{header}\n{rollback}\n")
 
 
 def write_case(sql: Path, case: Case) -> None:
@@ -217,7 +217,13 @@ def test_an_example_of_the_page_is_judged_as_it_says(tmp_path: Path, rule: str, 
         sql_folder = after_shipped(tmp_path)
         if (rule, kind) in EARLIER:
             write(sql_folder, "0900_before", EARLIER[rule, kind])
-        if sql.startswith("-- "):  # a directive of the header
+        sql, _, back = sql.partition("-- rollback:")
+        loses, _, rollback = back.partition("\n")
+        if rollback:
+            write(sql_folder, "0901_case", sql, rollback=rollback)
+            path = sql_folder / "migrations" / "0901_case.rollback.sql"
+            path.write_text(path.read_text().replace("nothing (a case)", loses.strip() or "nothing (a case)"))
+        elif sql.startswith("-- "):  # a directive of the header
             first, _, sql = sql.partition("\n")
             write(sql_folder, "0901_case", sql, transactional=transactional)
             path = sql_folder / "migrations" / "0901_case.sql"

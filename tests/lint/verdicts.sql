@@ -6889,3 +6889,105 @@ BEGIN ATOMIC SELECT sha256 FROM public.tokens WHERE id = token; END;
 -- safe (PostgreSQL CREATE FUNCTION): a trigger function, which no role can call
 CREATE FUNCTION w_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$ BEGIN PERFORM 1 FROM public.tokens; RETURN NEW; END $$;
+
+-- BEFORE p_fold
+CREATE FUNCTION p_fold(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
+CREATE FUNCTION p_word(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT p_fold($1)';
+
+-- BEFORE p_paths
+CREATE FUNCTION p_bound(text) RETURNS text LANGUAGE sql IMMUTABLE RETURN p_fold($1);
+CREATE FUNCTION p_half_bound(text) RETURNS text LANGUAGE sql IMMUTABLE RETURN p_word($1);
+CREATE FUNCTION p_set(text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = public, pg_temp AS 'SELECT p_word($1)';
+CREATE FUNCTION p_named(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT public.p_fold($1)';
+CREATE FUNCTION p_block(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN p_fold($1); END';
+CREATE FUNCTION p_unaccent(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT unaccent($1)';
+CREATE TYPE p_mood AS ENUM ('good');
+CREATE FUNCTION p_feel(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT (''good''::p_mood)::text';
+CREATE FUNCTION p_look(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT min(term) FROM image_terms';
+CREATE DOMAIN p_short AS text CHECK (p_word(VALUE) <> '');
+
+-- unsafe (PostgreSQL 17 release notes): an index of a function that calls another one without its schema
+-- before: p_fold
+-- transactional: false
+CREATE INDEX CONCURRENTLY p_idx ON tokens (p_word(note));
+
+-- safe (PostgreSQL 17 release notes): an index of a function that calls only those of PostgreSQL
+-- before: p_fold
+-- transactional: false
+CREATE INDEX CONCURRENTLY p_idx ON tokens (p_fold(note));
+
+-- safe (PostgreSQL 17 release notes): a body of RETURN is read before that
+-- before: p_fold p_paths
+-- transactional: false
+CREATE INDEX CONCURRENTLY p_idx ON tokens (p_bound(note));
+
+-- unsafe (PostgreSQL 17 release notes): a body of RETURN that calls a function with a text
+-- before: p_fold p_paths
+-- transactional: false
+CREATE INDEX CONCURRENTLY p_idx ON tokens (p_half_bound(note));
+
+-- safe (PostgreSQL 17 release notes): a function with its own search_path, also for those that it calls
+-- before: p_fold p_paths
+-- transactional: false
+CREATE INDEX CONCURRENTLY p_idx ON tokens (p_set(note));
+
+-- safe (PostgreSQL 17 release notes): a function that names the schema
+-- before: p_fold p_paths
+-- transactional: false
+CREATE INDEX CONCURRENTLY p_idx ON tokens (p_named(note));
+
+-- unsafe (PostgreSQL 17 release notes): a function in PL/pgSQL
+-- before: p_fold p_paths
+-- transactional: false
+CREATE INDEX CONCURRENTLY p_idx ON tokens (p_block(note));
+
+-- unsafe (PostgreSQL 17 release notes): a function of an extension
+-- before: p_fold p_paths
+-- transactional: false
+CREATE INDEX CONCURRENTLY p_idx ON tokens (p_unaccent(note));
+
+-- unsafe (PostgreSQL 17 release notes): a type without its schema
+-- before: p_fold p_paths
+-- transactional: false
+CREATE INDEX CONCURRENTLY p_idx ON tokens (p_feel(note));
+
+-- unsafe (PostgreSQL 17 release notes): a table without its schema
+-- before: p_fold p_paths
+-- transactional: false
+CREATE INDEX CONCURRENTLY p_idx ON tokens (p_look(note));
+
+-- unsafe (PostgreSQL 17 release notes): the CHECK of a domain
+-- before: p_fold p_paths
+-- transactional: false
+CREATE INDEX CONCURRENTLY p_idx ON tokens ((note::p_short));
+
+-- unsafe (PostgreSQL 17 release notes): the predicate calls it
+-- before: p_fold
+-- transactional: false
+CREATE INDEX CONCURRENTLY p_idx ON tokens (created_at) WHERE p_word(note) = 'a';
+
+-- unsafe (PostgreSQL 17 release notes): an index of a new table, whose ANALYZE fails
+-- before: p_fold
+CREATE TABLE p_new (id bigint PRIMARY KEY, name text);
+CREATE INDEX p_idx ON p_new (p_word(name));
+
+-- unsafe (PostgreSQL 17 release notes): ANALYZE for the statistics of an expression
+-- before: p_fold
+CREATE STATISTICS p_stx ON (p_word(filename)) FROM images;
+
+-- safe (PostgreSQL 17 release notes): statistics of an expression whose function finds all
+-- before: p_fold
+CREATE STATISTICS p_stx ON (p_fold(filename)) FROM images;
+
+-- unsafe (PostgreSQL 17 release notes): a materialized view
+-- before: p_fold
+CREATE MATERIALIZED VIEW p_view AS SELECT p_word(name) FROM object_stores WHERE name = '';
+
+-- unsafe (PostgreSQL 17 release notes): a materialized view of a view, without its rows until later
+-- before: p_fold
+CREATE VIEW p_words AS SELECT p_word(note) AS word FROM tokens;
+CREATE MATERIALIZED VIEW p_view AS SELECT word FROM p_words WITH NO DATA;
+
+-- safe (PostgreSQL 17 release notes): a view is read with the search_path of the session
+-- before: p_fold
+CREATE VIEW p_words AS SELECT p_word(note) AS word FROM tokens;
