@@ -1,4 +1,4 @@
-"""Functions of PostgreSQL 15 to 18, by volatility, those that PostgreSQL 15 does not have, and fixed settings.
+"""Functions of PostgreSQL 15 to 18, by volatility, those that PostgreSQL 15 does not have, and settings.
 
 `python -m tests.support.functions` writes functions.json from the system catalogs of the servers, and a test compares
 it with one.
@@ -109,9 +109,9 @@ def is_built_in(name: str) -> bool:
     return any(short in _names(kind) for kind in ("immutable", "stable", "volatile", "mixed"))
 
 
-def is_known(name: str) -> bool:
-    """Return whether a function is one of PostgreSQL, of any version."""
-    return is_built_in(name) or name.removeprefix("pg_catalog.") in _names("newer")
+def is_newer_setting(name: str) -> bool:
+    """Return whether PostgreSQL 15 does not have a setting."""
+    return name.lower() in _names("newer settings")
 
 
 def is_fixed_setting(name: str) -> bool:

@@ -10,7 +10,7 @@ from pglast.enums import CmdType, ObjectType
 from app.lint import costs, routines
 from app.lint.findings import Fault, Faults
 from app.lint.nodes import constant_text, dropped_names, qualified_name, relation_name, split_name, walk
-from app.lint.objects import Routine, Trigger, routine_of, trigger_of
+from app.lint.objects import Routine, Trigger, routine_of, takes, trigger_of
 from app.lint.parser import Statement
 from app.lint.rules import CARE, UNSAFE
 from app.lint.state import MigrationState
@@ -175,8 +175,8 @@ def _replace_function(state: MigrationState, line: int, node: Any) -> Faults:
         return  # a rollback brings back what was there
     new = routine_of(node, state.file)
     if dropped is None and known is not None and known.arguments != new.arguments:
-        if len(known.arguments) == len(new.arguments) and (users := _users_of(state, name)):
-            why = f"two functions have the name {name} and as many parameters: calls of {users[0]} may be ambiguous"
+        if users := sorted(_callers_of_both(state, name, known, new)):
+            why = f"two functions have the name {name} and fit as many arguments: calls of {users[0]} may be ambiguous"
             yield Fault(line, "ambiguous-name", why, "choose another name", CARE)
         return
     stored = dropped.stored if dropped else sorted(set(routines.stored_results(state.catalog, name)))
@@ -191,6 +191,16 @@ def _replace_function(state: MigrationState, line: int, node: Any) -> Faults:
         if former.is_definer and not new.is_definer:
             more += ", and no longer has the rights of its owner"
         yield Fault(line, "function-replaced", why + more, level=UNSAFE if more else "")
+
+
+def _callers_of_both(state: MigrationState, name: str, known: Routine, new: Routine) -> set[str]:
+    """Return the queries and functions with a call that fits both of two functions by the number of arguments."""
+    return {
+        use.name
+        for use in state.bodies(texts_only=True)
+        for called, arguments in use.untyped
+        if called == name and takes(known, len(arguments)) and takes(new, len(arguments))
+    }
 
 
 def _written(state: MigrationState, name: str, routine: Routine) -> set[str]:

@@ -243,6 +243,11 @@ def routine_of(node: Any, created_by: str) -> Routine:
     )
 
 
+def takes(routine: Routine, count: int) -> bool:
+    """Return whether a call with this number of arguments fits a routine."""
+    return len(routine.arguments) - routine.defaults <= count <= len(routine.arguments)
+
+
 def sets_path(setting: Any) -> bool:
     """Return whether a SET of a function gives it a search_path."""
     kinds = {VariableSetKind.VAR_SET_VALUE, VariableSetKind.VAR_SET_CURRENT}

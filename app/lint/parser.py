@@ -186,6 +186,7 @@ class _Place(NamedTuple):
 
 
 TOP = _Place()
+ASSIGNMENTS = {3, 4, 5}  # parse modes: to a variable, to a field of one, and to a field of a field
 
 
 class _Query(NamedTuple):
@@ -259,7 +260,7 @@ def _read_query(
         texts, mode = executed_texts(query.text, variables), 0
         if not texts:
             yield Statement(node, "", line, block, unreadable=True)
-    elif mode == 3:
+    elif mode in ASSIGNMENTS:
         texts = [re.split(r":?=", query.text, maxsplit=1)[-1]]
     for text in texts:
         try:

@@ -14,7 +14,7 @@ from pglast.enums import ConstrType, ObjectType
 from app.lint import costs
 from app.lint.catalog import Catalog
 from app.lint.findings import Fault, Faults
-from app.lint.functions import is_known
+from app.lint.functions import is_built_in
 from app.lint.nodes import functions_in, qualified_name, relation_name, walk
 from app.lint.objects import Routine
 from app.lint.parser import Statement
@@ -108,7 +108,7 @@ def _without_schema(catalog: Catalog, routine: Routine, node: Any) -> str:
         match each:
             case ast.RangeVar(schemaname=None, relname=str(name)) if name not in within and name in catalog.tables:
                 return name
-            case ast.FuncCall(funcname=[ast.String(sval=str(name))]) if not is_known(name):
+            case ast.FuncCall(funcname=[ast.String(sval=str(name))]) if not is_built_in(name):
                 return f"{name}()"
             case ast.TypeName(names=[ast.String(sval=str(name))]) if name in {*catalog.types, *catalog.tables}:
                 return f"the type {name}"

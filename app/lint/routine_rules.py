@@ -8,7 +8,7 @@ from app.lint.definition_rules import rejected
 from app.lint.findings import Fault, Faults
 from app.lint.name_rules import missing_name
 from app.lint.nodes import qualified_name
-from app.lint.objects import OUTPUTS, Routine, routine_of
+from app.lint.objects import OUTPUTS, Routine, routine_of, takes
 from app.lint.parser import Statement
 from app.lint.routines import statements_of
 from app.lint.state import MigrationState
@@ -56,10 +56,11 @@ def _without_default(node: Any) -> str:
 
 def _replaced(state: MigrationState, line: int, node: Any, new: Routine) -> Faults:
     name = qualified_name(node.funcname)
-    same = state.catalog.routines.get(name)
-    if same and same.arguments != new.arguments:
-        yield from _overload(state, line, name, same, new)
-        same = state.catalog.routines.get(f"{name}({', '.join(new.arguments)})")
+    others = [each for key, each in state.catalog.routines.items() if key == name or key.startswith(f"{name}(")]
+    same = next((each for each in others if each.arguments == new.arguments), None)
+    for each in others:
+        if each is not same:
+            yield from _overload(state, line, name, each, new)
     if same is None:
         return
     hint = "drop the function first, in the same file, and grant its rights again"
@@ -76,15 +77,25 @@ def _replaced(state: MigrationState, line: int, node: Any, new: Routine) -> Faul
 
 
 def _overload(state: MigrationState, line: int, name: str, known: Routine, new: Routine) -> Faults:
-    """Yield the fault of a second function that fits the calls with parameters without a type, too."""
-    if len(known.arguments) != len(new.arguments) or state.before is not None:
+    """Yield the fault of a second function that fits the calls of the first one, too.
+
+    The types of parameters with a DEFAULT count only if a call gives them. PostgreSQL does not prefer a function that
+    needs no DEFAULT.
+    """
+    if state.before is not None or known.created_by == state.file:
         return
-    differing = [i for i, pair in enumerate(zip(known.arguments, new.arguments, strict=True)) if pair[0] != pair[1]]
-    if all(known.arguments[each] in STRINGS for each in differing):
-        return
-    for use in state.uses:
+    for use in state.bodies(texts_only=True):
         for called, untyped in use.untyped:
-            if called == name and len(untyped) == len(new.arguments) and all(untyped[each] for each in differing):
-                why = f"two functions fit the call of {use.name}, which gives no type for a parameter"
-                yield Fault(line, "ambiguous-name", why, "choose another name")
-                return
+            count = len(untyped)
+            if called != name or not all(takes(each, count) for each in (known, new)):
+                continue
+            pairs = enumerate(zip(known.arguments[:count], new.arguments[:count], strict=True))
+            differing = [i for i, (one, other) in pairs if one != other]
+            if not all(untyped[each] for each in differing):
+                continue
+            if differing and all(known.arguments[each] in STRINGS for each in differing):
+                continue
+            cause = ", which gives no type for a parameter" if differing else ""
+            why = f"two functions fit the call of {use.name}{cause}"
+            yield Fault(line, "ambiguous-name", why, "choose another name")
+            return

@@ -6890,6 +6890,87 @@ BEGIN ATOMIC SELECT sha256 FROM public.tokens WHERE id = token; END;
 CREATE FUNCTION w_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$ BEGIN PERFORM 1 FROM public.tokens; RETURN NEW; END $$;
 
+-- unsafe (PostgreSQL function type resolution): a third parameter with a DEFAULT, and a query calls it with two
+CREATE FUNCTION images_merge_tags(former text[], tags text[], hidden text[] DEFAULT '{}') RETURNS text[] LANGUAGE sql IMMUTABLE RETURN array_remove(tags, hidden[1]);
+
+-- safe (PostgreSQL function type resolution): a third parameter without a DEFAULT fits no call, and replaces none
+CREATE FUNCTION images_merge_tags(former text[], tags text[], hidden text[]) RETURNS text[] LANGUAGE sql IMMUTABLE RETURN array_remove(tags, hidden[1]);
+
+-- unsafe (PostgreSQL function type resolution): a function whose parameters all have a DEFAULT
+CREATE FUNCTION images_merge_tags(former text[] DEFAULT '{}', tags text[] DEFAULT '{}', hidden text[] DEFAULT '{}') RETURNS text[] LANGUAGE sql IMMUTABLE RETURN tags;
+
+-- unsafe (PostgreSQL function type resolution): a function that only a trigger calls, with one more parameter
+-- before: o_trigger
+CREATE FUNCTION o_step(n bigint, by bigint DEFAULT 1) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN n + by;
+
+-- unsafe (PostgreSQL function type resolution): both have a DEFAULT
+-- before: o_default
+-- query o_call: SELECT o_step($1::bigint)
+CREATE FUNCTION o_step(n bigint, by text DEFAULT '') RETURNS bigint LANGUAGE sql IMMUTABLE RETURN n;
+
+-- unsafe (PostgreSQL function type resolution): the parameter of a query has no type
+-- before: o_step
+-- query o_call: SELECT o_step($1)
+CREATE FUNCTION o_step(n numeric, by bigint DEFAULT 1) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN by;
+
+-- safe (PostgreSQL function type resolution): one more parameter of a function that nothing calls
+-- before: o_step
+CREATE FUNCTION o_step(n bigint, by bigint DEFAULT 1) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN n + by;
+
+-- safe (PostgreSQL function type resolution): a body of RETURN has found its function
+-- before: o_bound
+-- query o_call: SELECT o_bound($1)
+CREATE FUNCTION o_step(n bigint, by bigint DEFAULT 1) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN n + by;
+
+-- BEFORE o_step
+CREATE FUNCTION o_step(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN n + 1;
+
+-- BEFORE o_default
+CREATE FUNCTION o_step(n bigint, by bigint DEFAULT 1) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN n + by;
+
+-- BEFORE o_bound
+CREATE FUNCTION o_step(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN n + 1;
+CREATE FUNCTION o_bound(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN o_step(n);
+
+-- BEFORE o_trigger
+CREATE FUNCTION o_step(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN n + 1;
+CREATE FUNCTION o_count() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.width := o_step(NEW.width); RETURN NEW; END $$;
+CREATE TRIGGER o_count BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION o_count();
+
+-- care (PostgreSQL 16 release notes): a number with underscores
+ALTER TABLE images ADD CONSTRAINT images_byte_size_check_2 CHECK (byte_size <= 10_000_000_000_000) NOT VALID;
+
+-- care (PostgreSQL 16 release notes): a hexadecimal number
+ALTER TABLE object_stores ADD COLUMN mask bigint DEFAULT 0xFF;
+
+-- care (PostgreSQL 16 release notes): a binary number in the body of a function
+CREATE FUNCTION n_bits() RETURNS int LANGUAGE sql AS $body$ SELECT 0b101 $body$;
+
+-- care (PostgreSQL 16 release notes): underscores in PL/pgSQL
+CREATE FUNCTION n_many() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1_000; END';
+
+-- safe (PostgreSQL 16 release notes): underscores in a string, in a name and in a comment
+COMMENT ON TABLE images IS 'at most 1_000 in table_1_000'; -- 1_000
+
+-- care (PostgreSQL 17 release notes): a setting that older servers do not have
+SET LOCAL transaction_timeout = '10s';
+
+-- care (PostgreSQL 17 release notes): a setting by its function
+SELECT set_config('transaction_timeout', '10s', true);
+
+-- care (PostgreSQL 18 release notes): ANALYZE without the partitions
+-- transactional: false
+ANALYZE ONLY tokens;
+
+-- care (PostgreSQL 16 release notes): an option of ANALYZE
+ANALYZE (BUFFER_USAGE_LIMIT '1MB') tokens;
+
+-- care (PostgreSQL 16 release notes): an option of EXPLAIN
+EXPLAIN (GENERIC_PLAN) SELECT id FROM tokens WHERE id = $1;
+
+-- care (PostgreSQL 17 release notes): a built-in collation
+CREATE TABLE n_words (word text COLLATE pg_c_utf8);
+
 -- BEFORE p_fold
 CREATE FUNCTION p_fold(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
 CREATE FUNCTION p_word(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT p_fold($1)';

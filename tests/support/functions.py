@@ -33,6 +33,11 @@ def fixed_settings_of(connection: psycopg.Connection) -> set[str]:
     return {name for (name,) in connection.execute(SETTINGS)}
 
 
+def settings_of(connection: psycopg.Connection) -> set[str]:
+    """Return the settings of a server, without those of extensions."""
+    return {name for (name,) in connection.execute("SELECT name FROM pg_settings WHERE name NOT LIKE '%.%'")}
+
+
 def functions_of(connection: psycopg.Connection) -> dict[str, set[str]]:
     """Return each function of a server with its volatilities (i, s, v): it has several if its arguments decide."""
     return {name: set(kinds) for name, kinds in connection.execute(FUNCTIONS).fetchall()}
@@ -75,9 +80,11 @@ def main() -> None:
     """Write the file."""
     found: dict[int, dict[str, set[str]]] = {}
     fixed: list[set[str]] = []
+    settings: dict[int, set[str]] = {}
     for version, connection in servers():
         found[version] = functions_of(connection)
         fixed.append(fixed_settings_of(connection))
+        settings[version] = settings_of(connection)
     volatilities: defaultdict[str, set[str]] = defaultdict(set)
     for functions in found.values():
         for name, kinds in functions.items():
@@ -87,6 +94,7 @@ def main() -> None:
         by_kind[kind(kinds)].append(name)
     by_kind["fixed settings"] = [*set.union(*fixed)]
     by_kind["newer"] = [name for name in volatilities if name not in found[min(VERSIONS)]]
+    by_kind["newer settings"] = [*set.union(*settings.values()) - settings[min(VERSIONS)]]
     body = ",\n".join(f'"{key}": [\n{_lines(by_kind[key])}\n]' for key in sorted(by_kind))
     FILE.write_text(f"{{\n{body}\n}}\n", encoding="utf-8")
 
