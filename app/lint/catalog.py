@@ -26,6 +26,7 @@ from app.lint.nodes import (
     replaced,
     split_name,
     type_of,
+    walk,
 )
 from app.lint.objects import (
     DEFAULT_SPACE,
@@ -177,6 +178,8 @@ class Catalog:
             case ast.GrantStmt(targtype=GrantTargetType.ACL_TARGET_OBJECT, objtype=ObjectType.OBJECT_TABLE):
                 for each in node.objects or ():
                     self._grant(relation_name(each), node, created_by)
+            case ast.UpdateStmt() | ast.InsertStmt() | ast.MergeStmt() | ast.SelectStmt(withClause=ast.WithClause()):
+                self._fill(node)
             case ast.CreateRoleStmt(role=str(name)):
                 self.roles.add(name)
             case ast.CreateEnumStmt():
@@ -353,6 +356,9 @@ class Catalog:
         if kind == Alter.AT_AddColumn:
             for each in [table, *(name for name, other in self.tables.items() if table in other.parents)]:
                 self._add_column(each, definition, created_by)
+            column = known.columns.get(definition.colname)
+            if column and known.created_by != created_by and self._has_no_value(column):
+                self._change(table, column.name, is_empty=True)
         elif kind == Alter.AT_DropColumn:
             for own in [known, *(other for other in self.tables.values() if table in other.parents)]:
                 own.columns.pop(name, None)
@@ -367,8 +373,8 @@ class Catalog:
         elif kind == Alter.AT_ValidateConstraint and name in known.constraints:
             known.constraints[name] = replace(known.constraints[name], valid=True)
             if known.constraints[name].kind == "not_null":
-                for column in known.constraints[name].columns:
-                    self._change(table, column, not_null=True)
+                for each in known.constraints[name].columns:
+                    self._change(table, each, not_null=True)
         elif kind == Alter.AT_ColumnDefault:
             self._change(table, name, default=definition)
         elif kind in {Alter.AT_SetNotNull, Alter.AT_DropNotNull}:
@@ -402,6 +408,23 @@ class Catalog:
         if partition and node.bound:
             partition.parents, partition.bound = (parent,), node.bound
             self.tables[parent].has_default = self.tables[parent].has_default or bool(node.bound.is_default)
+
+    def _has_no_value(self, column: Column) -> bool:
+        """Return whether a new column has no DEFAULT, and PostgreSQL does not compute it."""
+        has_default = column.default is not None or (column.type and column.type.name in self.domain_defaults)
+        return not has_default and not column.is_generated and column.expression is None
+
+    def _fill(self, node: Any) -> None:
+        """Note the columns that a statement gives a value, at any depth."""
+        for each in walk(node):
+            conflict = getattr(each, "onConflictClause", None) if isinstance(each, ast.InsertStmt) else None
+            if isinstance(each, ast.UpdateStmt) or conflict:
+                targets = conflict.targetList if conflict else each.targetList
+                for target in targets or ():
+                    self._change(relation_name(each.relation), target.name, is_empty=False)
+            elif isinstance(each, ast.MergeStmt):
+                for target in (part for when in each.mergeWhenClauses or () for part in when.targetList or ()):
+                    self._change(relation_name(each.relation), target.name, is_empty=False)
 
     def _change(self, table: str, column: str, **changes: Any) -> None:
         known = self.column(table, column)

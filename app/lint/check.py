@@ -16,7 +16,7 @@ from app.lint.catalog import Catalog
 from app.lint.findings import Fault, Faults, Finding
 from app.lint.migration_rules import migration_faults
 from app.lint.query_rules import parameter_count, query_faults
-from app.lint.rollback_rules import loss_faults, rollback_faults
+from app.lint.rollback_rules import loss_faults, repeat_faults, rollback_faults
 from app.lint.rules import RULES, SQUAWK_RULES, UNSAFE
 from app.lint.squawk import squawk_findings
 from app.lint.state import MigrationState
@@ -179,6 +179,7 @@ class Check:
                 if path in self.texts and path.with_name(twin) in self.texts:
                     found += loss_faults(directives(path.with_name(twin)).get("loses", ""), catalog, undoing)
                     found += rollback_faults(statements, undoing, before, down.catalog, name)
+                    found += repeat_faults(statements, undoing, catalog, down.catalog)
                 for fault in found:
                     self._add(path.with_name(twin), fault)
 

@@ -16,6 +16,7 @@ from app.lint import changes
 from app.lint.alter_table_rules import alter_table_faults
 from app.lint.batches import few_rows
 from app.lint.branches import Branches
+from app.lint.copy_rules import copy_faults
 from app.lint.definition_rules import definition_faults, foreign_key_faults
 from app.lint.dynamic import is_guess
 from app.lint.existence_rules import existence_faults
@@ -30,6 +31,7 @@ from app.lint.name_rules import name_faults
 from app.lint.nodes import constant_text, is_temporary, qualified_name
 from app.lint.object_rules import object_faults
 from app.lint.objects import Trigger
+from app.lint.old_row_rules import old_row_faults
 from app.lint.operation_rules import operation_faults
 from app.lint.outcome_rules import outcome_faults, secret_faults
 from app.lint.parameter_rules import parameter_faults
@@ -101,6 +103,8 @@ def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
         yield from role_faults(state, statement)
         yield from secret_faults(state, statement)
         yield from path_faults(state, statement)
+        yield from copy_faults(state, statement)
+        yield from old_row_faults(state, statement)
         locks = len(state.locked)
         if isinstance(statement.node, ast.AlterTableStmt):
             yield from index_faults(state, statement)

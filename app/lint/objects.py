@@ -36,6 +36,7 @@ class Column:
     expression: Any = None  # a node, of GENERATED ALWAYS AS
     is_always: bool = False  # GENERATED ALWAYS: an INSERT may not give it
     is_identity: bool = False
+    is_empty: bool = False  # of a table with rows: no file has given the rows of before a value
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pglast.enums import DropBehavior, ObjectType
 from app.lint.catalog import Catalog
 from app.lint.findings import Fault, Faults
 from app.lint.migration_rules import migration_faults
-from app.lint.nodes import dropped_names, qualified_name, relation_name
+from app.lint.nodes import ands, columns_in, dropped_names, qualified_name, relation_name, walk
 from app.lint.parser import Statement
 from app.lint.rules import CARE
 from app.lint.state import MigrationState
@@ -25,6 +25,9 @@ KINDS = {
     ObjectType.OBJECT_STATISTIC_EXT: "statistics object",
     ObjectType.OBJECT_POLICY: "policy",
 }
+# Functions whose result differs from their argument each time.
+GROWING = {"concat", "concat_ws", "format", "repeat", "reverse", "md5", "sha256", "encode", "array_append", "array_cat"}
+GROWING |= {"array_prepend", "power", "convert_to", "to_json", "to_jsonb", "quote_literal"}
 PREFIX = "PostgreSQL rejects it: "
 
 
@@ -84,6 +87,45 @@ def _made(node: Any) -> Iterator[tuple[tuple[str, str], str]]:
             yield ("policy", f"{relation_name(relation)}.{name}"), relation_name(relation)
         case _:
             pass
+
+
+def repeat_faults(up: Sequence[Statement], down: Sequence[Statement], migrated: Catalog, after: Catalog) -> Faults:
+    """Yield the fault of an UPDATE that changes its own result again if the migration is applied after its rollback.
+
+    `migrated` is the schema before the rollback, and `after` that after it.
+    """
+    for table, column, expression, where in _updates(up):
+        is_gone = migrated.column(table, column) is not None and after.column(table, column) is None
+        is_undone = any((table, column) == each[:2] for each in _updates(down))
+        if is_gone or is_undone or not changes_again(column, expression):
+            continue
+        if not any(column in columns_in(each) and not isinstance(each, ast.NullTest) for each in ands(where)):
+            why = f"it leaves {table}.{column} as it is, and the next apply changes the same rows again"
+            hint = f"undo it in the rollback, or skip the rows that are done by a condition on {column}"
+            yield Fault(down[-1].line if down else 1, "rollback-incomplete", why, hint)
+
+
+def changes_again(column: str, expression: Any) -> bool:
+    """Return whether the value of a column is made of itself in such a way that it changes each time."""
+    for node in walk(expression):
+        match node:
+            case ast.A_Expr(name=[ast.String(sval="||" | "+" | "-" | "*" | "/")]) if column in columns_in(node):
+                return True
+            case ast.FuncCall() if column in columns_in(node.args):
+                if qualified_name(node.funcname).removeprefix("pg_catalog.") in GROWING:
+                    return True
+            case _:
+                pass
+    return False
+
+
+def _updates(statements: Sequence[Statement]) -> Iterator[tuple[str, str, Any, Any]]:
+    """Yield the table, the column, the value and the WHERE of each assignment of an UPDATE."""
+    for statement in statements:
+        for node in statement.nodes if not isinstance(statement.node, ast.CreateFunctionStmt) else ():
+            if isinstance(node, ast.UpdateStmt):
+                for each in node.targetList or ():
+                    yield relation_name(node.relation), each.name, each.val, node.whereClause
 
 
 def _rejections(statements: Sequence[Statement], catalog: Catalog, file: str) -> list[str]:

@@ -84,6 +84,7 @@ RULES = {
     "many-rows-write": Rule(
         UNSAFE, "use `-- backfill: TABLE`, or a loop that selects a batch with LIMIT and commits, in a file of its own"
     ),
+    "copy-fails": Rule(UNSAFE, "shorten or convert the value, or leave such rows out by WHERE"),
     "system-catalog": Rule(UNSAFE, "use the statement that PostgreSQL has for the change"),
     # Indexes: index_rules.py.
     "not-immutable": Rule(UNSAFE, "use an immutable function: for a time, name the time zone (AT TIME ZONE 'UTC')"),

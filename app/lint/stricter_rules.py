@@ -8,6 +8,7 @@ from typing import Any
 from pglast import ast
 from pglast.enums import NullTestType
 
+from app.lint.derived_rules import derived_faults
 from app.lint.evaluation import Row
 from app.lint.findings import Fault, Faults
 from app.lint.literals import LENGTHS
@@ -42,6 +43,7 @@ def check_faults(state: MigrationState, line: int, table: str, check: Any) -> Fa
         if why := _rejected_value(state, column, known.columns[column].type, written, formers, check):
             yield Fault(line, "insert-breaks", why, HINT, UNSAFE)
             return
+    yield from derived_faults(state, line, table, check)
 
 
 def not_null(column: str) -> Any:

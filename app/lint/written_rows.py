@@ -40,7 +40,7 @@ def rows(state: MigrationState, table: str) -> Iterator[Written]:
     known = state.catalog.tables.get(table)
     if known is None or known.kind == "view":
         return
-    assigned = _set_by_triggers(state, table)
+    assigned = set_by_triggers(state, table)
     for use in state.bodies():
         for node in use.writes:
             if relation_name(node.relation) == table:
@@ -150,8 +150,9 @@ def _is_free(expression: Any) -> bool:
     return any(isinstance(each, ast.ParamRef | ast.ColumnRef) for each in walk(expression))
 
 
-def _set_by_triggers(state: MigrationState, table: str) -> set[str]:
-    """Return the columns that a trigger of the table may give a value."""
-    names = {each.function for each in state.catalog.triggers.values() if each.table == table}
+def set_by_triggers(state: MigrationState, table: str, event: int = INSERT | UPDATE) -> set[str]:
+    """Return the columns that a trigger of the table may give a value, at an event."""
+    triggers = [each for each in state.catalog.triggers.values() if each.table == table and each.events & event]
+    names = {each.function for each in triggers}
     bodies = [state.catalog.routines[name].body or "" for name in names & state.catalog.routines.keys()]
     return {name.lower() for body in bodies for name in re.findall(r"(?i)\bnew\.(\w+)\s*:?=", body)}

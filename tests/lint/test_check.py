@@ -202,6 +202,7 @@ def examples() -> list[tuple[str, str, str]]:
 
 # The earlier file that an example needs.
 EARLIER = {
+    ("not-null-scan", "Good"): "UPDATE images SET capture = '{}' WHERE id = '00000000-0000-0000-0000-000000000001';",
     ("validate-apart", "Good"): "ALTER TABLE images ADD CONSTRAINT images_width_check CHECK (width > 0) NOT VALID;",
     ("drop-loses", "Bad"): "CREATE TABLE notes (id bigint PRIMARY KEY);",
 }

@@ -112,3 +112,25 @@ def test_a_function_needs_no_column_that_is_newer(tmp_path: Path) -> None:
     up = "ALTER TABLE tokens ADD COLUMN token uuid;"  # the name of a parameter of images_find_token()
 
     assert found(tmp_path, up, "ALTER TABLE tokens DROP COLUMN token;") == []
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "is_found"),
+    [
+        ("UPDATE tokens SET note = note || ' (old)' WHERE note IS NOT NULL;", "SELECT 1;", True),
+        ("UPDATE tokens SET requests_per_second = requests_per_second * 2;", "SELECT 1;", True),
+        ("UPDATE tokens SET note = concat('old ', note);", "SELECT 1;", True),
+        ("DO $$ BEGIN UPDATE tokens SET note = 'old ' || note; END $$;", "SELECT 1;", True),
+        ("UPDATE tokens SET note = note || ' (old)' WHERE note NOT LIKE '% (old)';", "SELECT 1;", False),
+        ("UPDATE tokens SET note = note || '!';", "UPDATE tokens SET note = left(note, -1);", False),
+        ("UPDATE tokens SET note = btrim(note);", "SELECT 1;", False),
+        ("UPDATE tokens SET note = name || '!';", "SELECT 1;", False),
+        (
+            "ALTER TABLE tokens ADD COLUMN n bigint DEFAULT 1; UPDATE tokens SET n = n + 1;",
+            "ALTER TABLE tokens DROP COLUMN n;",
+            False,
+        ),
+    ],
+)
+def test_a_second_apply_changes_the_same_rows_again(tmp_path: Path, up: str, down: str, is_found: bool) -> None:
+    assert ("rollback-incomplete" in found(tmp_path, up, down)) == is_found

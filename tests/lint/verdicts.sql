@@ -361,7 +361,7 @@ DECLARE done bigint;
 BEGIN
     LOOP
         WITH batch AS (SELECT id FROM images WHERE title IS NULL ORDER BY id LIMIT 500)
-        UPDATE images SET title = filename FROM batch WHERE images.id = batch.id;
+        UPDATE images SET title = left(filename, 200) FROM batch WHERE images.id = batch.id;
         GET DIAGNOSTICS done = ROW_COUNT;
         EXIT WHEN done = 0;
     END LOOP;
@@ -375,7 +375,7 @@ DECLARE done bigint;
 BEGIN
     LOOP
         WITH batch AS (SELECT id FROM images WHERE title IS NULL ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED)
-        UPDATE images SET title = filename FROM batch WHERE images.id = batch.id;
+        UPDATE images SET title = left(filename, 200) FROM batch WHERE images.id = batch.id;
         GET DIAGNOSTICS done = ROW_COUNT;
         COMMIT;
         EXIT WHEN done = 0;
@@ -999,7 +999,7 @@ DECLARE
 BEGIN
     LOOP
         WITH batch AS (SELECT id FROM images WHERE id > last ORDER BY id LIMIT 1000),
-        done AS (UPDATE images SET title = filename FROM batch WHERE images.id = batch.id RETURNING images.id)
+        done AS (UPDATE images SET title = left(filename, 200) FROM batch WHERE images.id = batch.id RETURNING images.id)
         SELECT max(id::text)::uuid INTO last FROM done;
         EXIT WHEN last IS NULL;
         COMMIT;
@@ -6959,7 +6959,6 @@ SET LOCAL transaction_timeout = '10s';
 SELECT set_config('transaction_timeout', '10s', true);
 
 -- care (PostgreSQL 18 release notes): ANALYZE without the partitions
--- transactional: false
 ANALYZE ONLY tokens;
 
 -- care (PostgreSQL 16 release notes): an option of ANALYZE
@@ -6970,6 +6969,125 @@ EXPLAIN (GENERIC_PLAN) SELECT id FROM tokens WHERE id = $1;
 
 -- care (PostgreSQL 17 release notes): a built-in collation
 CREATE TABLE n_words (word text COLLATE pg_c_utf8);
+
+-- unsafe (GitLab, batched background migrations): a copy into a column with a shorter CHECK
+UPDATE tokens SET name = note WHERE id = '00000000-0000-0000-0000-000000000001' AND note IS NOT NULL;
+
+-- safe (GitLab, batched background migrations): the copy is cut
+UPDATE tokens SET name = left(note, 100) WHERE id = '00000000-0000-0000-0000-000000000001' AND note IS NOT NULL;
+
+-- safe (GitLab, batched background migrations): WHERE leaves the long ones out
+UPDATE tokens SET name = note WHERE id = '00000000-0000-0000-0000-000000000001' AND char_length(note) <= 100;
+
+-- unsafe (GitLab, batched background migrations): COALESCE of a longer one
+UPDATE tokens SET name = COALESCE(note, name) WHERE id = '00000000-0000-0000-0000-000000000001';
+
+-- unsafe (GitLab, batched background migrations): the name with a prefix is longer than the name
+UPDATE tokens SET name = 'former ' || name WHERE id = '00000000-0000-0000-0000-000000000001';
+
+-- safe (GitLab, batched background migrations): a copy into a longer one
+UPDATE tokens SET note = lower(name) WHERE id = '00000000-0000-0000-0000-000000000001';
+
+-- unsafe (GitLab, batched background migrations): a varchar of fewer characters
+-- before: c_tags
+UPDATE c_tags SET short = words WHERE id = 1;
+
+-- unsafe (GitLab, batched background migrations): a cast cuts, and a domain has the CHECK
+-- before: c_tags
+UPDATE c_tags SET tiny = words::varchar(20) WHERE id = 1;
+
+-- safe (GitLab, batched background migrations): the cast cuts enough
+-- before: c_tags
+UPDATE c_tags SET tiny = words::varchar(5) WHERE id = 1;
+
+-- unsafe (GitLab, batched background migrations): bigint into int
+-- before: c_tags
+UPDATE c_tags SET small = large WHERE id = 1;
+
+-- safe (GitLab, batched background migrations): int into bigint
+-- before: c_tags
+UPDATE c_tags SET large = small WHERE id = 1;
+
+-- unsafe (GitLab, batched background migrations): NULL into NOT NULL
+-- before: c_tags
+UPDATE c_tags SET needed = large WHERE id = 1;
+
+-- safe (GitLab, batched background migrations): NULL becomes 0
+-- before: c_tags
+UPDATE c_tags SET needed = COALESCE(large, 0) WHERE id = 1;
+
+-- safe (GitLab, batched background migrations): WHERE leaves NULL out
+-- before: c_tags
+UPDATE c_tags SET needed = large WHERE id = 1 AND large > 0;
+
+-- unsafe (GitLab, batched background migrations): any words into a list
+-- before: c_tags
+UPDATE c_tags SET kind = words WHERE id = 1;
+
+-- unsafe (GitLab, batched background migrations): INSERT from a longer column
+-- before: c_tags
+INSERT INTO c_tags (id, needed, short) SELECT 2, 1, note FROM tokens WHERE id = '00000000-0000-0000-0000-000000000001';
+
+-- BEFORE c_tags
+CREATE DOMAIN c_short AS text CHECK (char_length(VALUE) < 10);
+CREATE TABLE c_tags (id bigint PRIMARY KEY, words text, short varchar(20), tiny c_short, small int, large bigint, needed bigint NOT NULL, kind text CHECK (kind IN ('a', 'b')));
+
+-- unsafe (PostgreSQL ALTER TABLE, NOT VALID): a column that nothing filled, and edits leave it as it is
+ALTER TABLE images ADD CONSTRAINT images_capture_check CHECK (capture IS NOT NULL) NOT VALID;
+
+-- safe (PostgreSQL ALTER TABLE, NOT VALID): the same column, if it has a value
+ALTER TABLE images ADD CONSTRAINT images_capture_check CHECK (jsonb_typeof(capture) = 'object') NOT VALID;
+
+-- safe (PostgreSQL ALTER TABLE, NOT VALID): a column that a file filled, and a trigger fills for new rows
+-- before: r_filled
+ALTER TABLE images ADD CONSTRAINT r_check CHECK (num_nonnulls(r_label) = 1) NOT VALID;
+
+-- unsafe (PostgreSQL ALTER TABLE, NOT VALID): one of two columns, and the rows of before have neither
+-- before: r_two
+ALTER TABLE images ADD CONSTRAINT r_check CHECK (num_nonnulls(r_one, r_other) = 1) NOT VALID;
+
+-- unsafe (PostgreSQL ALTER TABLE, NOT VALID): IS NOT NULL under another condition
+-- before: r_two
+ALTER TABLE images ADD CONSTRAINT r_check CHECK (r_one IS NOT NULL AND width > 0) NOT VALID;
+
+-- safe (PostgreSQL ALTER TABLE, NOT VALID): NULL passes a comparison
+-- before: r_two
+ALTER TABLE images ADD CONSTRAINT r_check CHECK (r_one <> '') NOT VALID;
+
+-- safe (PostgreSQL ALTER TABLE, NOT VALID): only later rows need it
+-- before: r_two
+ALTER TABLE images ADD CONSTRAINT r_check CHECK (r_one IS NOT NULL OR created_at < '2030-01-01Z') NOT VALID;
+
+-- unsafe (PostgreSQL ALTER TABLE, NOT VALID): a limit that is below what the triggers write
+ALTER TABLE image_terms ADD CONSTRAINT image_terms_term_check CHECK (char_length(term) <= 80) NOT VALID;
+
+-- unsafe (PostgreSQL ALTER TABLE, NOT VALID): a limit on what a trigger copies
+-- before: d_log
+ALTER TABLE d_log ADD CONSTRAINT d_log_check CHECK (char_length(name) BETWEEN 1 AND 50) NOT VALID;
+
+-- care (PostgreSQL ALTER TABLE, NOT VALID): a limit on what a trigger makes of a number
+-- before: d_log
+ALTER TABLE d_log ADD CONSTRAINT d_log_check CHECK (char_length(day) <= 10) NOT VALID;
+
+-- safe (PostgreSQL ALTER TABLE, NOT VALID): a limit that is as large as that of the source
+-- before: d_log
+ALTER TABLE d_log ADD CONSTRAINT d_log_check CHECK (char_length(name) <= 100 OR false) NOT VALID;
+
+-- BEFORE r_two
+ALTER TABLE images ADD COLUMN r_one text, ADD COLUMN r_other text;
+CREATE FUNCTION r_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.r_one := 'x'; RETURN NEW; END $$;
+CREATE TRIGGER r_one BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION r_one();
+
+-- BEFORE r_filled
+ALTER TABLE images ADD COLUMN r_label text;
+CREATE FUNCTION r_label() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.r_label := 'x'; RETURN NEW; END $$;
+CREATE TRIGGER r_label BEFORE INSERT OR UPDATE ON images FOR EACH ROW EXECUTE FUNCTION r_label();
+UPDATE images SET r_label = 'x' WHERE r_label IS NULL;
+
+-- BEFORE d_log
+CREATE TABLE d_log (name text, day text);
+CREATE FUNCTION d_log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO d_log (name, day) VALUES (NEW.name, to_char(NEW.created_at, 'YYYY-MM-DD')); RETURN NULL; END $$;
+CREATE TRIGGER d_log AFTER INSERT ON tokens FOR EACH ROW EXECUTE FUNCTION d_log();
 
 -- BEFORE p_fold
 CREATE FUNCTION p_fold(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
