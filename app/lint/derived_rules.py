@@ -15,7 +15,7 @@ from app.lint.state import MigrationState
 from app.lint.usage import Use
 from app.lint.values import TEXTS
 
-HINT = "shorten the value where it is made, in an earlier release"
+HINT = "first release code that makes shorter values"
 
 
 def derived_faults(state: MigrationState, line: int, table: str, check: Any) -> Faults:
