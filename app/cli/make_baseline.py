@@ -1,5 +1,6 @@
 """Baseline command: `images schema baseline`, from its arguments to the files and a line for each."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import psycopg
 
 from app.errors import CommandError, UsageError
 from app.migrations.connection import explained, sentence
+from app.migrations.interrupts import interruptible
 from app.migrations.order import find_id
 from app.migrations.output import Output, requested
 from app.migrations.validation import faults
@@ -19,15 +21,29 @@ from app.review.baseline import Baseline, generate, release_of
 from app.settings import read_review_settings
 from app.text import count, one_line
 
+JOURNAL = ".baseline.json"  # in the folder, while the files are written: see JOURNALS
 PLAIN = re.compile(r"[\w.+/-]+")
 
 
 def make_baseline(number: str, release: str | None) -> None:
-    """Replace the migrations up to a number by one file, and print what was done. Raises CommandError."""
+    """Replace the migrations up to a number by one file, and print what was done. Raises CommandError.
+
+    If an earlier run was cut off while it wrote, finish that first. SIGTERM ends the command as Ctrl+C does: it drops
+    the scratch database.
+    """
+    with interruptible():
+        baseline = _continued(current().migrations)
+        if baseline:
+            _report(baseline)
+        paths = sorted(path for path in current().migrations.glob("*.sql") if ".rollback" not in path.name)
+        if baseline is None or paths[_index(paths, number)] != baseline.path:
+            _make(number, release, paths)
+
+
+def _make(number: str, release: str | None, paths: Sequence[Path]) -> None:
     project = current()
     if wrong := faults(project.migrations):
         raise CommandError("\n  ".join(["the migrations have faults:", *map(str, wrong)]))
-    paths = sorted(path for path in project.migrations.glob("*.sql") if ".rollback" not in path.name)
     chosen = paths[: _index(paths, number) + 1]
     if len(chosen) < 2:
         raise UsageError(f"{chosen[0].stem} is the first migration: there is nothing to replace.")
@@ -41,10 +57,14 @@ def make_baseline(number: str, release: str | None) -> None:
         raise CommandError(sentence(f"the baseline cannot be made: {explained(error)}")) from error
     _reject_unfit(baseline, paths)
     _write(baseline)
-    output = Output(requested())
-    replaced = count(len(chosen), "migration")
+    _report(baseline)
+
+
+def _report(baseline: Baseline) -> None:
+    project, output = current(), Output(requested())
+    replaced = count(len(baseline.replaced), "migration")
     output.report(f"{project.shown(baseline.path)} now replaces {replaced}, and their files are deleted")
-    for path in _mentions(project, chosen):
+    for path in _mentions(project, baseline.replaced):
         output.report(f"{project.shown(path)} mentions a deleted file: correct it")
 
 
@@ -70,22 +90,64 @@ def _reject_unfit(baseline: Baseline, paths: Sequence[Path]) -> None:
 
 
 def _put(baseline: Baseline, folder: Path) -> None:
-    """Write the two files, each at once. If the command is killed before the last step, what is left has a fault."""
+    """Write the two files, each at once."""
     path = folder / baseline.path.name
-    for target, text in ((path.with_suffix(".rollback.sql"), baseline.down), (path, baseline.up)):
-        draft = target.with_name(f".{target.name}.part")
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(target)
+    _replace(path.with_suffix(".rollback.sql"), baseline.down)
+    _replace(path, baseline.up)
+
+
+def _replace(target: Path, text: str) -> None:
+    draft = _draft(target)
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(target)
+
+
+def _draft(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
 
 
 def _write(baseline: Baseline) -> None:
+    """Write the files, and delete the others. While the journal is there, each command says that this was cut off."""
+    planned = {
+        "id": baseline.path.stem,
+        "up": baseline.up,
+        "down": baseline.down,
+        "replaced": [path.name for path in baseline.replaced],
+    }
+    journal = baseline.path.with_name(JOURNAL)
     try:
-        for path in baseline.replaced[:-1]:
-            path.unlink()
-            path.with_suffix(".rollback.sql").unlink(missing_ok=True)
-        _put(baseline, baseline.path.parent)
+        _replace(journal, json.dumps(planned))
+        _finish(journal)
     except OSError as error:
-        raise CommandError(f"{error.filename} cannot be written: {error.strerror}.", "git has the files") from error
+        raise _unwritten(error) from error
+
+
+def _finish(journal: Path) -> Baseline:
+    """Do what the journal says, as far as it is not done yet, and remove the journal. Raises OSError."""
+    planned = json.loads(journal.read_text(encoding="utf-8"))
+    replaced = [journal.with_name(name) for name in planned["replaced"]]
+    baseline = Baseline(replaced[-1], planned["up"], planned["down"], replaced)
+    _put(baseline, journal.parent)
+    for path in baseline.deleted:
+        path.unlink(missing_ok=True)
+    journal.unlink()
+    return baseline
+
+
+def _continued(folder: Path) -> Baseline | None:
+    """Finish what an earlier run of the command began to write. Return its baseline, or None."""
+    journal = folder / JOURNAL
+    try:
+        _draft(journal).unlink(missing_ok=True)
+        return _finish(journal) if journal.exists() else None
+    except OSError as error:
+        raise _unwritten(error) from error
+
+
+def _unwritten(error: OSError) -> CommandError:
+    return CommandError(
+        f"{error.filename} cannot be changed: {error.strerror}.", "run the command again; git has the deleted files"
+    )
 
 
 def _mentions(project: Project, replaced: Sequence[Path]) -> list[Path]:

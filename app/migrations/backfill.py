@@ -52,6 +52,7 @@ class State:
     batch_size: int
     started_at: Any
     key_order: list[str] | None
+    is_same: bool | None  # whether the table is that of the start; None: not known
 
 
 def is_backfill(migration: Migration) -> bool:
@@ -73,7 +74,7 @@ def forget(connection: Connection, migration: Migration) -> None:
 def tell_unfinished(connection: Connection, migration: Migration, report: Callable[[str], None]) -> None:
     """Report how far a backfill is that `yoyo mark` records as applied, if it has begun and is not done."""
     if is_backfill(migration) and has_table(connection):
-        row = run(connection, "lock_backfill", migration_id=migration.id).fetchone()
+        row = run(connection, "lock_backfill", migration_id=migration.id, table=None).fetchone()
         state = State(*row) if row else None
         if state and state.state != "done" and state.started_at:
             done = f"only {state.rows_done:,} rows of the backfill {migration.id} are done"
@@ -142,6 +143,10 @@ class Backfill:
                         f"change it back, or begin again: {SCHEMA} backfill cancel {self._id}, and then resume",
                         ExitCode.ACTION_NEEDED,
                     )
+                if state.is_same is False:
+                    raise self._replaced(state)
+                if state.is_same is None:
+                    run(self._connection, "identify_backfill", migration_id=self._id, table=self._plan.table)
                 if state.rows_done:
                     self._migrator.report(f"{self._id}: continues after {state.rows_done:,} rows")
                 return state.rows_done
@@ -167,7 +172,7 @@ class Backfill:
 
     def _lock(self) -> State | None:
         """Return the state, locked, or None. Raises BackfillStoppedError if the operator has stopped the backfill."""
-        row = run(self._connection, "lock_backfill", migration_id=self._id).fetchone()
+        row = run(self._connection, "lock_backfill", migration_id=self._id, table=self._plan.table).fetchone()
         state = State(*row) if row else None
         if state and state.state in ("paused", "cancelled"):
             raise BackfillStoppedError(
@@ -224,7 +229,7 @@ class Backfill:
         waiting, self._lag, _ = self._pressure()
         self._took = took = time.monotonic() - began
         self._adapt(worked, is_waited_for=waiting > 0, rows=count)
-        run(
+        is_same = run(
             self._connection,
             "record_batch",
             migration_id=self._id,
@@ -232,7 +237,10 @@ class Backfill:
             rows=count,
             batch_size=self._size,
             seconds=took,
-        )
+            table=self._plan.table,
+        ).fetchone()
+        if is_same != (True,):
+            raise self._replaced(state)
         self._failures = 0
         self._report(state, count)
         return following is not None
@@ -282,6 +290,14 @@ class Backfill:
         if time.monotonic() - self._reported >= REPORT_INTERVAL:
             self._migrator.report(f"{self._id}: {text}")
             self._reported = time.monotonic()
+
+    def _replaced(self, state: State) -> BackfillStoppedError:
+        return BackfillStoppedError(
+            f"{self._id}: the table {self._plan.table} was dropped and created again after {state.rows_done:,} rows were "
+            "done.",
+            f"begin again: {SCHEMA} backfill cancel {self._id}, and then resume",
+            ExitCode.ACTION_NEEDED,
+        )
 
     def _stopped(self, error: psycopg.Error) -> BackfillStoppedError:
         """Return the error for a batch that failed. It names the range of the keys, and no other value of a row."""

@@ -64,7 +64,7 @@ def _journal(first: str, orders: dict[str, Order], folder: Path) -> dict[str, An
     main = next((name for name in reversed(others) if orders[name].phase == "expand"), "")
     apart = [name for name in others if orders[name].phase != "expand"]
     apart += [new for old, new in moves if orders[old].phase != "expand"]
-    return {"main": main, "apart": apart, "moves": moves, "texts": texts}
+    return {"id": first, "main": main, "apart": apart, "moves": moves, "texts": texts}
 
 
 def _move(journal: Path) -> list[tuple[str, str]]:

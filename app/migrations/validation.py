@@ -13,7 +13,7 @@ from app.migrations.migration_file import Fault, MigrationFile, read_file, read_
 from app.migrations.statement_rules import rejection
 from app.program import SCHEMA
 from app.schema.baseline import baseline_of
-from app.schema.files import NAME
+from app.schema.files import NAME, unfinished
 from app.schema.headers import NOTHING
 from app.schema.statements import split_statements
 
@@ -28,6 +28,9 @@ def faults(folder: Path, known: Collection[str] = ()) -> list[Fault]:
 
     `known` are IDs of migrations that were checked before: only their names and their order are checked again.
     """
+    if found_journal := unfinished(folder):
+        path, what, todo = found_journal
+        return [Fault(path, 1, what, todo, "file-text")]
     try:
         paths = sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name) or not path.is_dir())
     except FileNotFoundError:

@@ -100,6 +100,11 @@ class Baseline:
     down: str
     replaced: list[Path]
 
+    @property
+    def deleted(self) -> list[Path]:
+        """Return the files that go: those of the migrations before it."""
+        return [file for path in self.replaced[:-1] for file in (path, path.with_suffix(".rollback.sql"))]
+
 
 def generate(settings: ReviewSettings, migrations: Sequence[Path], release: str) -> Baseline:
     """Return the baseline that replaces these migrations, which begin with the first one.

@@ -1,19 +1,36 @@
 """Files of sql/migrations: which of them are migrations, and their content. Anything else there never makes it wait."""
 
 import errno
+import json
 import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.program import SCHEMA
+
 NAME = re.compile(r"[0-9]{4}(_[a-z0-9]+)+(\.rollback)?\.sql")
 ADVICE = "put a readable file in its place, or remove it"
+JOURNALS = {
+    ".baseline.json": "baseline",
+    ".renumber.json": "renumber",
+}  # the command that writes each; yoyo ignores them
 KINDS = {stat.S_IFDIR: "Is a directory", stat.S_IFIFO: "Is a FIFO", stat.S_IFSOCK: "Is a socket"}
 
 
 def migration_paths(folder: Path) -> Iterator[Path]:
     """Yield the paths that yoyo applies, and all others with the name of a migration or rollback, such as a folder."""
     return (path for path in folder.glob("*.sql") if NAME.fullmatch(path.name) or path.is_file())
+
+
+def unfinished(folder: Path) -> tuple[Path, str, str] | None:
+    """Return the journal of a command that was cut off while it changed these files, what to say, and what to do."""
+    for name, command in JOURNALS.items():
+        journal = folder / name
+        if journal.exists():
+            id = json.loads(read_text(journal)).get("id", "NNNN")
+            return journal, f"`{SCHEMA} {command} {id}` was cut off", f"run it again: {SCHEMA} {command} {id}"
+    return None
 
 
 def read_bytes(path: Path) -> bytes:

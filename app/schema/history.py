@@ -11,12 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from app.errors import CommandError
+from app.errors import CommandError, ExitCode
 from app.program import SCHEMA
 from app.project import current
 from app.schema.baseline import Baseline
 from app.schema.digest import Digest, digest
-from app.schema.files import ADVICE, migration_paths, read_bytes
+from app.schema.files import ADVICE, migration_paths, read_bytes, unfinished
 from app.schema.phases import Phase, dependents, requirements, waiting
 from app.text import one_line, printable
 
@@ -180,10 +180,14 @@ def number(migration_id: str) -> str:
 def shipped(folder: Path | None = None) -> dict[str, Digest]:
     """Return the digests of a folder's migrations, by the ID that yoyo takes from the file's name.
 
-    By default, the folder is that of the project. Raises CommandError if one cannot be read.
+    By default, the folder is that of the project. Raises CommandError if one cannot be read, or if a command was cut
+    off while it changed them.
     """
-    paths = migration_paths(folder or current().migrations)
+    folder = folder or current().migrations
+    paths = migration_paths(folder)
     try:
+        if found := unfinished(folder):
+            raise CommandError(f"the migrations are half changed: {found[1]}.", found[2], ExitCode.ACTION_NEEDED)
         return {
             path.stem: digest(read_bytes(path)) for path in sorted(paths) if not path.name.endswith(".rollback.sql")
         }

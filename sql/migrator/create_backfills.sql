@@ -16,6 +16,7 @@ CREATE TABLE _yoyo_ledger_backfills (
     started_at timestamptz,
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     key_order text[],
+    identity oid[],
     CONSTRAINT _yoyo_ledger_backfills_pkey PRIMARY KEY (migration_id),
     CONSTRAINT _yoyo_ledger_backfills_state_check CHECK (state IN ('running', 'paused', 'cancelled', 'done'))
 );
@@ -35,3 +36,7 @@ COMMENT ON COLUMN _yoyo_ledger_backfills.ends_at IS
 
 COMMENT ON COLUMN _yoyo_ledger_backfills.key_order IS
     'Order of the columns of the key when the backfill started: types and collations. Null: started by an older release.';
+
+COMMENT ON COLUMN _yoyo_ledger_backfills.identity IS
+    'OIDs of this table and of the table of the backfill when it started. If only the second one is another now, the '
+    'table was created again. Null: started by an older release.';

@@ -1,6 +1,4 @@
--- find_backfill_columns: whether the table of the backfills has the column that extend_backfills adds.
-SELECT EXISTS (
-    SELECT
-    FROM pg_attribute
-    WHERE attrelid = to_regclass('_yoyo_ledger_backfills') AND attname = 'key_order' AND NOT attisdropped
-) AS has_key_order;
+-- find_backfill_columns: whether the table of the backfills has the columns that extend_backfills adds.
+SELECT count(*) = 2 AS has_columns
+FROM pg_attribute
+WHERE attrelid = to_regclass('_yoyo_ledger_backfills') AND attname IN ('key_order', 'identity') AND NOT attisdropped;

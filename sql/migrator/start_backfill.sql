@@ -7,8 +7,19 @@
 -- :rows_expected  estimated number of rows.
 -- :key_order      types and collations of the key's columns.
 INSERT INTO _yoyo_ledger_backfills
-    (migration_id, state, sha256, table_name, position, ends_at, rows_expected, started_at, key_order)
-VALUES (:migration_id, 'running', :sha256, :table, :position, :ends_at, :rows_expected, clock_timestamp(), :key_order)
+    (migration_id, state, sha256, table_name, position, ends_at, rows_expected, started_at, key_order, identity)
+VALUES (
+    :migration_id,
+    'running',
+    :sha256,
+    :table,
+    :position,
+    :ends_at,
+    :rows_expected,
+    clock_timestamp(),
+    :key_order,
+    ARRAY['_yoyo_ledger_backfills'::regclass::oid, to_regclass(:table)::oid]
+)
 ON CONFLICT (migration_id) DO UPDATE
 SET
     state = EXCLUDED.state,
@@ -22,4 +33,5 @@ SET
     seconds = 0,
     started_at = EXCLUDED.started_at,
     key_order = EXCLUDED.key_order,
+    identity = EXCLUDED.identity,
     updated_at = clock_timestamp();

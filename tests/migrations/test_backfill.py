@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -469,10 +470,13 @@ def test_it_is_paused_resumed_and_cancelled(
     assert position(sql) == ("running", ["3001"], 3000)
 
     backfill_control.change(settings, "0002", "cancelled", folder)
+    capsys.readouterr()
     with pytest.raises(SystemExit):
         apply(url, folder)
-    assert position(sql) == ("cancelled", None, 0)
+    assert f"error: {ID} is cancelled after 3,000 rows.\n" in capsys.readouterr().err
+    assert position(sql) == ("cancelled", None, 3000)
     backfill_control.change(settings, "0002", "running", folder)
+    assert position(sql) == ("running", None, 0)
     apply(url, folder)
     assert counts(sql) == [(1, 2000), (2, 3000)]
     assert [each.state for each in backfill_control.read(settings, folder)] == ["done"]
@@ -656,10 +660,83 @@ def test_a_key_of_another_order_does_not_continue(
     assert f"{ID}: the order of the key of items was integer, and is text " in capsys.readouterr().err
 
     sql("ALTER TABLE items ALTER COLUMN id TYPE integer USING id::integer")  # the order of bigint
-    sql("ALTER TABLE _yoyo_ledger_backfills DROP COLUMN key_order")  # an earlier release made the table
+    # an earlier release made the table
+    sql("ALTER TABLE _yoyo_ledger_backfills DROP COLUMN key_order, DROP COLUMN identity")
     apply(url, folder)
     assert counts(sql) == [(1, 5000)]
     assert sql("SELECT key_order FROM _yoyo_ledger_backfills") == [(None,)]
+
+
+def create_again(sql: Sql) -> None:
+    sql(f"DROP TABLE items; {CREATE} INSERT INTO items SELECT generate_series(1, 5000)")
+
+
+def test_a_table_that_was_created_again_does_not_continue(
+    url: str, folder: Path, sql: Sql, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rows before the position would never be done. It is noticed between two runs, and between two batches."""
+    make(url, folder, sql, 5000)
+    run_some(url, folder, 2)
+    create_again(sql)
+    error = f"error: {ID}: the table items was dropped and created again after 3,000 rows were done.\n"
+
+    with pytest.raises(SystemExit) as ended:
+        apply(url, folder)
+
+    assert ended.value.code == 1
+    hint = f"hint: begin again: images schema backfill cancel {ID}, and then resume\n"
+    assert capsys.readouterr().err == error + hint
+    cancel_and_resume(url, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Backfill, "_pace", lambda _: create_again(sql))
+        with pytest.raises(SystemExit):
+            apply(url, folder)
+    assert error.replace("3,000", "4,000") in capsys.readouterr().err
+    assert counts(sql) == [(0, 5000)]
+    cancel_and_resume(url, folder)
+    apply(url, folder)
+    assert counts(sql) == [(1, 5000)]
+
+
+def test_a_table_that_was_rewritten_or_renamed_back_continues(url: str, folder: Path, sql: Sql) -> None:
+    make(url, folder, sql, 5000)
+    run_some(url, folder, 1)
+    sql("ALTER TABLE items RENAME TO items_of_before")
+    sql("ALTER TABLE items_of_before RENAME TO items")
+    sql("VACUUM FULL items")
+
+    apply(url, folder)
+
+    assert counts(sql) == [(1, 5000)]
+
+
+def test_a_restored_dump_continues_and_then_knows_its_table(
+    url: str, folder: Path, sql: Sql, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table has another OID there, but so has the table of the positions."""
+    make(url, folder, sql, 5000)
+    run_some(url, folder, 1)
+    dump = subprocess.run([server.bin / "pg_dump", "--inserts", "-d", url], check=True, capture_output=True, text=True)
+    text = re.sub(r"^\\.*\n", "", dump.stdout, flags=re.MULTILINE)
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE backfill_restored TEMPLATE template0")
+        try:
+            restored = server.url("backfill_restored")
+            with psycopg.connect(restored, autocommit=True) as connection:
+                connection.execute("CREATE TABLE earlier ()")
+                connection.execute(text.encode())
+            run_some(restored, folder, 1)
+            assert f"{ID}: continues after 1,000 rows\n" in capsys.readouterr().out
+            with psycopg.connect(restored, autocommit=True) as connection:
+                found = connection.execute("SELECT done, count(*) FROM items GROUP BY done ORDER BY done").fetchall()
+                assert found == [(0, 2000), (1, 3000)]
+                connection.execute("DROP TABLE items")
+                connection.execute(CREATE.encode())
+            with pytest.raises(SystemExit):
+                apply(restored, folder)
+            assert "was dropped and created again after 3,000 rows were done" in capsys.readouterr().err
+        finally:
+            admin.execute("DROP DATABASE backfill_restored WITH (FORCE)")
 
 
 def test_stock_yoyo_runs_one_that_reads_settings_for_all_rows(url: str, tmp_path: Path, sql: Sql) -> None:

@@ -1,8 +1,12 @@
 """`images schema baseline`: new databases start from one file, complete ones continue, and others are rejected."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -286,11 +290,20 @@ class KilledError(BaseException):
     """The process ends here."""
 
 
-def test_files_of_a_command_that_was_killed_have_a_fault(library: Library, tmp_path: Path) -> None:
-    """So nothing applies them, and nothing rolls back with the rollback of the baseline."""
-    names = ["0004_lend_books.sql", "0004_lend_books.rollback.sql"]
+def test_a_command_that_is_killed_at_any_step_is_finished_by_the_next(
+    library: Library,
+    on: Callable[[str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Until then nothing applies the files, and nothing rolls back with the rollback of the baseline."""
+    on(library.database("library_killed"))
+    names = [f"{BASELINE}.sql", f"{BASELINE}.rollback.sql"]
     new = [(library.new / "sql" / "migrations" / name).read_text() for name in names]
-    steps = 0
+    wanted = {path.name: path.read_text() for path in (library.new / "sql" / "migrations").iterdir()}
+    generate = ["schema", "--project", str(tmp_path / "killed"), "baseline", "4"]
+    steps, unfinished = 0, 0
 
     def dying(method: Callable[..., Any], last: int) -> Callable[..., Any]:
         def step(path: Path, *arguments: Any, **options: Any) -> Any:
@@ -303,11 +316,12 @@ def test_files_of_a_command_that_was_killed_have_a_fault(library: Library, tmp_p
         return step
 
     for last in range(100):
-        folder = tmp_path / f"{last}"
-        shutil.copytree(library.old / "sql" / "migrations", folder)
+        shutil.rmtree(tmp_path / "killed", ignore_errors=True)
+        shutil.copytree(library.old, tmp_path / "killed")
+        folder = tmp_path / "killed" / "sql" / "migrations"
         paths = sorted(path for path in folder.iterdir() if ".rollback" not in path.name)[:4]
         steps = 0
-        with pytest.MonkeyPatch.context() as patch:
+        with monkeypatch.context() as patch:
             for name in ("unlink", "write_text", "replace"):
                 patch.setattr(Path, name, dying(getattr(Path, name), last))
             try:
@@ -315,9 +329,52 @@ def test_files_of_a_command_that_was_killed_have_a_fault(library: Library, tmp_p
                 break
             except KilledError:
                 pass
-        assert not last or faults(folder), last
-    assert last == 10
+        if (folder / ".baseline.json").exists():
+            unfinished += 1
+            for command in ("check", "status", "plan", "drift", "backfill status"):
+                capfd.readouterr()
+                assert run(["schema", "--project", str(folder.parent.parent), *command.split()]) in {1, 3}, command
+                said = "".join(capfd.readouterr())
+                assert f"run it again: images schema baseline {BASELINE}" in said.replace("\n", " "), (last, command)
+            with pytest.raises(SystemExit):
+                library.yoyo(folder.parent.parent, "apply")
+            assert f"hint: run it again: images schema baseline {BASELINE}" in capfd.readouterr().err
+            assert run(generate) == 0
+            assert capfd.readouterr().out.endswith(
+                f"{BASELINE}.sql now replaces 4 migrations, and their files are deleted\n"
+            )
+        else:
+            make_baseline._write(Generated(paths[-1], new[0], new[1], paths))
+        assert {path.name: path.read_text() for path in folder.iterdir()} == wanted, last
+    assert (last, unfinished) == (13, 11)
     assert faults(folder) == []
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_scratch_database(ending: signal.Signals, server: Server, tmp_path: Path) -> None:
+    library = copy_library(tmp_path)
+    migration = library / "sql" / "migrations" / "0001_create_authors.sql"
+    migration.write_text(migration.read_text() + "\nSELECT pg_sleep(600);\n")
+    before = {path: path.read_bytes() for path in library.rglob("*") if path.is_file()}
+    command = [Path(sys.executable).parent / "images", "schema", "--project", str(library), "baseline", "4"]
+    environment = os.environ | {"REVIEW_DATABASE_URL": server.url()}
+
+    with (
+        subprocess.Popen(
+            [*command, "--release", "v1"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+        ) as process,
+        psycopg.connect(server.url(), autocommit=True) as connection,
+    ):
+        query = "SELECT datname FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()"
+        while not (found := connection.execute(query).fetchone()):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(ending)
+        _, said = process.communicate(timeout=30)
+        left = connection.execute("SELECT FROM pg_database WHERE datname = %s", found).fetchall()
+
+    assert (process.returncode, said, left) == (130, "interrupted\n", [])
+    assert {path: path.read_bytes() for path in library.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(
