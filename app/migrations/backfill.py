@@ -293,8 +293,8 @@ class Backfill:
 
     def _replaced(self, state: State) -> BackfillStoppedError:
         return BackfillStoppedError(
-            f"{self._id}: the table {self._plan.table} was dropped and created again after {state.rows_done:,} rows were "
-            "done.",
+            f"{self._id}: the table {self._plan.table} was dropped and created again after {state.rows_done:,} rows "
+            "were done.",
             f"begin again: {SCHEMA} backfill cancel {self._id}, and then resume",
             ExitCode.ACTION_NEEDED,
         )

@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +26,7 @@ from app.project import chosen
 from app.review.baseline import Baseline as Generated
 from app.schema.baseline import Baseline, baseline_of, written
 from app.settings import ROOT
-from tests.conftest import VERSION
+from tests.conftest import BIN, VERSION
 from tests.project.library_copy import copy_library
 from tests.support.properties import given, st
 
@@ -356,7 +355,7 @@ def test_a_signal_leaves_no_scratch_database(ending: signal.Signals, server: Ser
     migration = library / "sql" / "migrations" / "0001_create_authors.sql"
     migration.write_text(migration.read_text() + "\nSELECT pg_sleep(600);\n")
     before = {path: path.read_bytes() for path in library.rglob("*") if path.is_file()}
-    command = [Path(sys.executable).parent / "images", "schema", "--project", str(library), "baseline", "4"]
+    command: list[str | Path] = [BIN / "images", "schema", "--project", str(library), "baseline", "4"]
     environment = os.environ | {"REVIEW_DATABASE_URL": server.url()}
 
     with (
