@@ -21,9 +21,10 @@ def used_columns(node: Any) -> Iterator[UsedColumns]:
         yield from _referenced(node)
     if not runs(node):
         return
-    for part in _parts(node, (ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.SelectStmt)):
+    local = {each.ctename for each in _parts(node, ast.CommonTableExpr)}
+    for part in _parts(node, (ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt, ast.SelectStmt)):
         yield from _written(part)
-        yield from _read(part)
+        yield from _read(part, local)
 
 
 def _referenced(node: Any) -> Iterator[UsedColumns]:
@@ -36,6 +37,7 @@ def _referenced(node: Any) -> Iterator[UsedColumns]:
 
 def _written(node: Any) -> Iterator[UsedColumns]:
     from pglast import ast
+    from pglast.enums import CmdType
 
     match node:
         case ast.InsertStmt(cols=[*columns]):
@@ -44,6 +46,14 @@ def _written(node: Any) -> Iterator[UsedColumns]:
             yield quoted(node.relation), "INSERT", None, len(values)
         case ast.UpdateStmt(targetList=[*columns]):
             yield quoted(node.relation), "UPDATE", [each.name for each in columns if each.name], None
+        case ast.MergeStmt(mergeWhenClauses=clauses):
+            for each in clauses or ():
+                if each.commandType == CmdType.CMD_UPDATE:
+                    yield quoted(node.relation), "UPDATE", [to.name for to in each.targetList if to.name], None
+                elif each.commandType == CmdType.CMD_INSERT and each.targetList:
+                    yield quoted(node.relation), "INSERT", [to.name for to in each.targetList], None
+                elif each.commandType == CmdType.CMD_INSERT and each.values:
+                    yield quoted(node.relation), "INSERT", None, len(each.values)
         case _:
             pass
     conflict = node.onConflictClause if isinstance(node, ast.InsertStmt) else None
@@ -53,14 +63,18 @@ def _written(node: Any) -> Iterator[UsedColumns]:
         yield quoted(node.relation), "SELECT", [each.name for each in conflict.infer.indexElems if each.name], None
 
 
-def _read(node: Any) -> Iterator[UsedColumns]:
+def _read(node: Any, local: set[str]) -> Iterator[UsedColumns]:
     """Yield the columns that a query reads itself, without those of the queries in it."""
     from pglast import ast
 
     tables = _tables(node)
     if any(not isinstance(each, ast.RangeVar) for each in tables) or getattr(node, "withClause", None):
         return  # its names may be those of another query
+    if any(not each.schemaname and each.relname in local for each in tables):
+        return
     names = {(each.alias.aliasname if each.alias else each.relname): quoted(each) for each in tables}
+    if isinstance(node, ast.InsertStmt):  # reading the new values of ON CONFLICT needs the right too
+        names.setdefault("excluded", quoted(node.relation))
     found: dict[str, list[str] | None] = {}
     for each in _parts(node, ast.ColumnRef, is_flat=True):
         *qualifier, last = each.fields
@@ -80,6 +94,7 @@ def _tables(node: Any) -> list[Any]:
 
     found: list[Any] = []
     left = [*(getattr(node, "fromClause", None) or ()), *(getattr(node, "usingClause", None) or ())]
+    left += [node.sourceRelation] if isinstance(node, ast.MergeStmt) else []
     while left:
         each = left.pop()
         if isinstance(each, ast.JoinExpr):

@@ -1,6 +1,7 @@
 """Needed rights: what a statement of a migration changes, reads, grants, calls and names, from its text.
 
-needed_column_rights.py has those on single columns, and needed_role_rights.py those on roles and on the database.
+needed_column_rights.py has those on single columns, needed_create_rights.py those to create, and needed_role_rights.py
+those on roles and on the database.
 """
 
 from collections.abc import Iterator
@@ -10,36 +11,16 @@ from psycopg.sql import Identifier
 
 Changed = tuple[str, str, bool]  # the kind for find_foreign.sql, the name as SQL, and whether it is dropped
 Used = tuple[str, str]  # a table or sequence as SQL, and the right of find_unusable.sql, or several: one is enough
-Granted = tuple[str, str, bool]  # the kind for find_ungrantable.sql, the name as SQL, and whether only of columns
 ROW_EXCLUSIVE = 3  # the strongest mode in which a role may lock with the right INSERT
+OUTSIDE_SCHEMAS = {"schema", "extension", "publication", "database"}
+RIGHTS_OF_MERGE = {"CMD_INSERT": "INSERT", "CMD_UPDATE": "UPDATE", "CMD_DELETE": "DELETE"}
 OF_SEQUENCES = {"nextval": "USAGE, UPDATE", "setval": "UPDATE", "currval": "USAGE, SELECT"}
-
-
-def made_in(node: Any) -> Iterator[str | None]:
-    """Yield the schema of the object that a statement makes, or None for that of new tables."""
-    from pglast import ast
-
-    match node:
-        case (
-            ast.CreateStmt(relation=ast.RangeVar() as relation)
-            | ast.CreateTableAsStmt(into=ast.IntoClause(rel=ast.RangeVar() as relation))
-            | ast.CreateSeqStmt(sequence=ast.RangeVar() as relation)
-            | ast.ViewStmt(view=ast.RangeVar() as relation)
-            | ast.IndexStmt(relation=ast.RangeVar() as relation)
-        ) if relation.relpersistence != "t":
-            yield relation.schemaname
-        case ast.AlterObjectSchemaStmt(newschema=name):
-            yield name
-        case ast.CreateFunctionStmt(funcname=parts) | ast.CreateEnumStmt(typeName=parts):
-            yield parts[0].sval if parts and len(parts) > 1 else None
-        case _:
-            return
 
 
 def changed(node: Any) -> Iterator[Changed]:
     """Yield what a statement changes, so that the role has to own it."""
     from pglast import ast
-    from pglast.enums import AlterTableType, ObjectType
+    from pglast.enums import AlterPublicationAction, AlterTableType, ObjectType
 
     match node:
         case ast.AlterTableStmt(relation=ast.RangeVar() as relation):
@@ -50,16 +31,36 @@ def changed(node: Any) -> Iterator[Changed]:
             }
             recurses = relation.inh and not {command.subtype for command in node.cmds or ()} <= alone
             yield "tree" if recurses else "relation", quoted(relation), False
+            yield from (("relation", quoted(each), False) for each in _joined(node))
         case ast.IndexStmt(relation=relation) | ast.CreatePolicyStmt(table=relation) | ast.RuleStmt(relation=relation):
             yield "relation", quoted(relation), False
-        case ast.AlterPolicyStmt(table=relation) | ast.RefreshMatViewStmt(relation=relation):
+        case ast.AlterPolicyStmt(table=relation) | ast.ViewStmt(replace=True, view=relation):
             yield "relation", quoted(relation), False
         case (
-            ast.ReindexStmt(relation=ast.RangeVar() as relation) | ast.ClusterStmt(relation=ast.RangeVar() as relation)
+            ast.ReindexStmt(relation=ast.RangeVar() as relation)
+            | ast.ClusterStmt(relation=ast.RangeVar() as relation)
+            | ast.RefreshMatViewStmt(relation=ast.RangeVar() as relation)
         ):
-            yield "relation", quoted(relation), False
-        case ast.ViewStmt(replace=True, view=relation) | ast.AlterSeqStmt(sequence=relation):
-            yield "relation", quoted(relation), False
+            yield "maintained", quoted(relation), False
+        case ast.CreateSeqStmt(options=options) | ast.AlterSeqStmt(options=options):
+            if isinstance(node, ast.AlterSeqStmt):
+                yield "relation", quoted(node.sequence), False
+            owners = [each.arg for each in options or () if each.defname == "owned_by"]  # has to have the same owner
+            yield from (("relation", identifier(parts[:-1]), False) for parts in owners if len(parts) > 1)
+        case ast.TruncateStmt(restart_seqs=True, relations=relations):
+            yield from (("sequences", quoted(each), False) for each in relations or ())
+        case ast.CreatePublicationStmt(pubobjects=objects) | ast.AlterPublicationStmt(pubobjects=objects):
+            if isinstance(node, ast.AlterPublicationStmt) and node.pubname:
+                yield "publication", Identifier(node.pubname).as_string(), False
+            is_drop = getattr(node, "action", None) == AlterPublicationAction.AP_DropObjects
+            members = [] if is_drop else [each.pubtable.relation for each in objects or () if each.pubtable]
+            yield from (("relation", quoted(each), False) for each in members)
+        case (
+            ast.AlterDatabaseSetStmt(dbname=str(name))
+            | ast.AlterDatabaseStmt(dbname=str(name))
+            | ast.RenameStmt(renameType=ObjectType.OBJECT_DATABASE, subname=str(name))
+        ):
+            yield "database", Identifier(name).as_string(), False
         case ast.RenameStmt(relation=ast.RangeVar() as relation):
             yield "tree" if node.renameType == ObjectType.OBJECT_COLUMN else "relation", quoted(relation), False
         case ast.AlterObjectSchemaStmt(relation=ast.RangeVar() as relation):
@@ -73,7 +74,7 @@ def changed(node: Any) -> Iterator[Changed]:
         case ast.AlterExtensionStmt(extname=str(name)) | ast.AlterExtensionContentsStmt(extname=str(name)):
             yield "extension", Identifier(name).as_string(), False
         case ast.AlterEnumStmt(typeName=parts) | ast.AlterDomainStmt(typeName=parts):
-            yield "type", _identifier(parts), False
+            yield "type", identifier(parts), False
         case ast.CreateStatsStmt(relations=relations) | ast.CreateStmt(inhRelations=relations):
             tables = (each for each in relations or () if isinstance(each, ast.RangeVar))
             yield from (("relation", quoted(each), False) for each in tables)
@@ -97,14 +98,31 @@ def changed(node: Any) -> Iterator[Changed]:
             return
 
 
+def _joined(node: Any) -> Iterator[Any]:
+    """Yield the tables that ALTER TABLE makes a partition or a parent of its table."""
+    from pglast.enums import AlterTableType, ObjectType
+
+    for command in node.cmds or () if node.objtype == ObjectType.OBJECT_TABLE else ():
+        if command.subtype == AlterTableType.AT_AttachPartition:
+            yield command.def_.name
+        elif command.subtype == AlterTableType.AT_AddInherit:
+            yield command.def_
+
+
 def _named(kind: Any, named: Any, *, is_drop: bool) -> Iterator[Changed]:
     """Yield the object of a DROP or a COMMENT. The owner of a table also owns its triggers and columns."""
-    for of, parts, types in _named_parts(kind, named):
-        may_schema_drop = is_drop and of not in {"part", "schema", "extension"}  # the owner of its schema
+    for of, parts, types in named_parts(kind, named):
+        may_schema_drop = is_drop and of not in {
+            "part",
+            "schema",
+            "extension",
+            "publication",
+            "database",
+        }  # the owner of its schema
         yield ("relation" if of == "part" else of), signature(parts, types), may_schema_drop
 
 
-def _named_parts(kind: Any, named: Any) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
+def named_parts(kind: Any, named: Any) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
     """Yield the kind of an object, "part" for that of a table, the parts of its name, and the types of a function."""
     from pglast import ast
     from pglast.enums import ObjectType
@@ -118,7 +136,7 @@ def _named_parts(kind: Any, named: Any) -> Iterator[tuple[str, tuple[Any, ...], 
         yield "function", tuple(named.objname or ()), None if named.args_unspecified else named.objargs
     elif name in {"TYPE", "DOMAIN"}:  # RENAME and SET SCHEMA have the parts of the name
         yield "type", tuple((named.names or ()) if isinstance(named, ast.TypeName) else named), None
-    elif name in {"SCHEMA", "EXTENSION"}:
+    elif name.lower() in OUTSIDE_SCHEMAS:
         yield name.lower(), (named,), None
 
 
@@ -130,8 +148,8 @@ def used(node: Any) -> Iterator[Used]:
         case ast.TruncateStmt(relations=relations):
             yield from ((quoted(relation), "TRUNCATE") for relation in relations or ())
         case ast.LockStmt(relations=relations, mode=int(mode)):
-            rights = "UPDATE, DELETE, TRUNCATE"
-            rights += f", {'SELECT' if mode == 1 else 'INSERT'}" if mode <= ROW_EXCLUSIVE else ""
+            rights = "UPDATE, DELETE, TRUNCATE, MAINTAIN"
+            rights += f", {'SELECT, INSERT' if mode == 1 else 'INSERT'}" if mode <= ROW_EXCLUSIVE else ""
             yield from ((quoted(relation), rights) for relation in relations or ())
         case ast.CreateTrigStmt(relation=relation):
             yield quoted(relation), "TRIGGER"
@@ -147,6 +165,15 @@ def used(node: Any) -> Iterator[Used]:
             return
 
 
+def truncated(node: Any, *, is_cascade: bool = False) -> Iterator[str]:
+    """Yield the tables of a TRUNCATE, or only those of one with CASCADE."""
+    from pglast import ast
+    from pglast.enums import DropBehavior
+
+    if isinstance(node, ast.TruncateStmt) and not (is_cascade and node.behavior != DropBehavior.DROP_CASCADE):
+        yield from (quoted(relation) for relation in node.relations or ())
+
+
 def runs(node: Any) -> bool:
     """Return whether a statement reads or writes rows. The query of a view, and the body of a function, run later."""
     from pglast import ast
@@ -159,7 +186,7 @@ def _referenced(node: Any) -> Iterator[Used]:
     """Yield the tables that new foreign keys refer to."""
     from pglast import ast
 
-    for each in _nodes(node):
+    for each in nodes(node):
         if isinstance(each, ast.Constraint) and isinstance(each.pktable, ast.RangeVar):
             yield quoted(each.pktable), "REFERENCES"
 
@@ -168,12 +195,12 @@ def _rows(node: Any) -> Iterator[Used]:
     from pglast import ast
     from pglast.enums import OnConflictAction
 
-    rights = {ast.InsertStmt: "INSERT", ast.UpdateStmt: "UPDATE", ast.DeleteStmt: "DELETE", ast.MergeStmt: "UPDATE"}
-    nodes = _nodes(node)
-    local = {each.ctename for each in nodes if isinstance(each, ast.CommonTableExpr)}
-    own = {id(each.rel) for each in nodes if isinstance(each, ast.IntoClause)}
+    rights = {ast.InsertStmt: "INSERT", ast.UpdateStmt: "UPDATE", ast.DeleteStmt: "DELETE"}
+    parts = nodes(node)
+    local = {each.ctename for each in parts if isinstance(each, ast.CommonTableExpr)}
+    own = {id(each.rel) for each in parts if isinstance(each, ast.IntoClause)}
     written: dict[int, str] = {}
-    for each in nodes:
+    for each in parts:
         match each:
             case ast.SelectStmt(lockingClause=[_, *_]):
                 locked = [table for table in each.fromClause or () if isinstance(table, ast.RangeVar)]
@@ -182,6 +209,10 @@ def _rows(node: Any) -> Iterator[Used]:
                 constant = first.arg if isinstance(first, ast.TypeCast) else first
                 if isinstance(constant, ast.A_Const) and isinstance(constant.val, ast.String):
                     yield str(constant.val.sval), OF_SEQUENCES[name]
+            case ast.MergeStmt(relation=ast.RangeVar() as target):
+                local_rights = {RIGHTS_OF_MERGE.get(when.commandType.name) for when in each.mergeWhenClauses or ()}
+                yield from ((quoted(target), right) for right in sorted(filter(None, local_rights)))
+                own.add(id(target))
             case _ if type(each) in rights and each.relation is not None:
                 written[id(each.relation)] = rights[type(each)]
                 if getattr(each, "returningClause", None) or getattr(each, "returningList", None):
@@ -191,7 +222,7 @@ def _rows(node: Any) -> Iterator[Used]:
                     yield quoted(each.relation), "UPDATE"
             case _:
                 pass
-    for table in nodes:
+    for table in parts:
         if (
             isinstance(table, ast.RangeVar)
             and id(table) not in own
@@ -200,42 +231,11 @@ def _rows(node: Any) -> Iterator[Used]:
             yield quoted(table), written.get(id(table), "SELECT")
 
 
-def granted(node: Any) -> Iterator[Granted]:
-    """Yield the objects of a GRANT or a REVOKE."""
-    from pglast import ast
-    from pglast.enums import GrantTargetType, ObjectType
-
-    if not isinstance(node, ast.GrantStmt):
-        return
-    kind = ObjectType(node.objtype or 0).name.removeprefix("OBJECT_")
-    if node.targtype == GrantTargetType.ACL_TARGET_ALL_IN_SCHEMA:
-        plural = "function" if kind in {"FUNCTION", "PROCEDURE", "ROUTINE"} else kind.lower()
-        yield from ((f"{plural}s in schema", _identifier(each), False) for each in node.objects or ())
-    for each in node.objects or () if node.targtype == GrantTargetType.ACL_TARGET_OBJECT else ():
-        if kind in {"TABLE", "SEQUENCE"}:
-            yield "relation", quoted(each), any(right.cols for right in node.privileges or ())
-        elif kind in {"FUNCTION", "PROCEDURE", "ROUTINE"}:
-            yield "function", signature(each.objname, None if each.args_unspecified else each.objargs), False
-        elif kind in {"TYPE", "DOMAIN", "SCHEMA"}:
-            yield ("type" if kind == "DOMAIN" else kind.lower()), _identifier(each), False
-
-
-def called(node: Any) -> Iterator[tuple[str | None, str]]:
-    """Yield the schema, or None, and the name of each function that a statement calls or that a trigger will call."""
-    from pglast import ast
-
-    calls: list[Any] = [each.funcname for each in _nodes(node) if isinstance(each, ast.FuncCall)] if runs(node) else []
-    calls += [node.funcname] if isinstance(node, ast.CreateTrigStmt) else []
-    for parts in calls:
-        *schema, name = (part.sval for part in parts)
-        yield (schema[-1] if schema else None), name
-
-
 def schemas(node: Any) -> Iterator[str]:
     """Yield the schemas of the tables, functions and types that a statement names."""
     from pglast import ast
 
-    for each in _nodes(node):
+    for each in nodes(node):
         match each:
             case ast.RangeVar(schemaname=str(schema)):
                 yield schema
@@ -254,11 +254,12 @@ def schemas(node: Any) -> Iterator[str]:
     elif isinstance(node, ast.CommentStmt):
         objects = [(node.objtype, node.object)]
     for kind, named in objects:
-        for _, parts, _ in _named_parts(kind, named):
+        for _, parts, _ in named_parts(kind, named):
             yield from (part.sval for part in parts[-2:-1])
 
 
-def _nodes(node: Any) -> list[Any]:
+def nodes(node: Any) -> list[Any]:
+    """Return a tree and all nodes in it."""
     from pglast.visitors import Visitor
 
     found: list[Any] = []
@@ -279,11 +280,12 @@ def signature(parts: Any, types: Any) -> str:
     """Return a function as SQL, with its types unless they are None."""
     from pglast.stream import RawStream
 
-    name = _identifier(parts)
+    name = identifier(parts)
     return name if types is None else f"{name}({', '.join(RawStream()(each) for each in types or ())})"
 
 
-def _identifier(parts: Any) -> str:
+def identifier(parts: Any) -> str:
+    """Return the parts of a name as SQL."""
     names = parts if isinstance(parts, tuple | list) else (parts,)
     return Identifier(*(part if isinstance(part, str) else part.sval for part in names)).as_string()
 

@@ -1,8 +1,11 @@
-"""Needed rights on roles and on the database itself: from the text of a statement."""
+"""Needed rights on roles and on the database itself, and those to grant: from the text of a statement."""
 
 from collections.abc import Iterator
 from typing import Any
 
+from app.migrations.needed_rights import identifier, quoted, signature
+
+Granted = tuple[str, str, bool]  # the kind for find_ungrantable.sql, the name as SQL, and whether only of columns
 Role = tuple[str, str]  # the name, and the right on it for find_foreign_role.sql
 
 
@@ -46,14 +49,27 @@ def roles(node: Any) -> Iterator[Role]:
 def of_database(node: Any) -> str:
     """Return what a statement makes in the database or, of roles, drops there, in the plural. Return "" for nothing."""
     from pglast import ast
+    from pglast.enums import ObjectType
 
     match node:
-        case ast.CreateSchemaStmt():
+        case (
+            ast.CreateSchemaStmt()
+            | ast.RenameStmt(renameType=ObjectType.OBJECT_SCHEMA)
+            | ast.AlterOwnerStmt(objectType=ObjectType.OBJECT_SCHEMA)
+        ):
             return "schemas"
         case ast.CreatePublicationStmt():
             return "publications"
         case ast.CreateRoleStmt() | ast.DropRoleStmt():
             return "roles"
+        case (
+            ast.CreateStmt(relation=ast.RangeVar() as relation)
+            | ast.CreateTableAsStmt(into=ast.IntoClause(rel=ast.RangeVar() as relation))
+            | ast.SelectStmt(intoClause=ast.IntoClause(rel=ast.RangeVar() as relation))
+            | ast.CreateSeqStmt(sequence=ast.RangeVar() as relation)
+            | ast.ViewStmt(view=ast.RangeVar() as relation)
+        ) if relation.relpersistence == "t":
+            return "temporary tables"
         case _:
             return ""
 
@@ -67,3 +83,23 @@ def extension_of(node: Any) -> tuple[str, str | None] | None:
     options: dict[str | None, Any] = {option.defname: option.arg for option in node.options or ()}
     version = options.get("new_version")
     return node.extname, version.sval if version else None
+
+
+def granted(node: Any) -> Iterator[Granted]:
+    """Yield the objects of a GRANT or a REVOKE."""
+    from pglast import ast
+    from pglast.enums import GrantTargetType, ObjectType
+
+    if not isinstance(node, ast.GrantStmt):
+        return
+    kind = ObjectType(node.objtype or 0).name.removeprefix("OBJECT_")
+    if node.targtype == GrantTargetType.ACL_TARGET_ALL_IN_SCHEMA:
+        plural = "function" if kind in {"FUNCTION", "PROCEDURE", "ROUTINE"} else kind.lower()
+        yield from ((f"{plural}s in schema", identifier(each), False) for each in node.objects or ())
+    for each in node.objects or () if node.targtype == GrantTargetType.ACL_TARGET_OBJECT else ():
+        if kind in {"TABLE", "SEQUENCE"}:
+            yield "relation", quoted(each), any(right.cols for right in node.privileges or ())
+        elif kind in {"FUNCTION", "PROCEDURE", "ROUTINE"}:
+            yield "function", signature(each.objname, None if each.args_unspecified else each.objargs), False
+        elif kind in {"TYPE", "DOMAIN", "SCHEMA"}:
+            yield ("type" if kind == "DOMAIN" else kind.lower()), identifier(each), False

@@ -11,8 +11,10 @@ from typing import Any
 from app.migrations.connection import OWNER_HINT, Connection, run
 from app.migrations.name_conflicts import cascades, gone_names
 from app.migrations.needed_column_rights import used_columns
-from app.migrations.needed_rights import called, changed, granted, made_in, schemas, used
-from app.migrations.needed_role_rights import extension_of, of_database, roles
+from app.migrations.needed_create_rights import given_to, language_of, made_in, needs_superuser, types
+from app.migrations.needed_function_rights import called
+from app.migrations.needed_rights import changed, schemas, truncated, used
+from app.migrations.needed_role_rights import extension_of, granted, of_database, roles
 from app.schema.statements import split_statements
 
 # In a DO block: what may give the role other rights. The search ends there.
@@ -24,6 +26,11 @@ RIGHTS_ON_ROLES = {
     "ADMIN": "may not grant or revoke",
     "ALTER": "may not change or drop",
     "OWN": "may not change",
+}
+# The things that need another right than CREATE: its place in find_database_rights.sql, and what the role may not do.
+DATABASE_RIGHTS = {
+    "temporary tables": (1, "create temporary tables in this database"),
+    "roles": (2, "create or drop roles"),
 }
 NO_FORCE = "NO FORCE ROW LEVEL SECURITY"
 NO_FORCE_HINT = (
@@ -49,6 +56,10 @@ def lacking_rights(connection: Connection, files: Iterable[Path]) -> Iterator[tu
                 continue
             seen |= {insert[0]} if insert else set()
             node = each.parse()
+            for reason in _may_not_write_in(connection, node):
+                if reason not in seen:
+                    seen.add(reason)
+                    yield f"{file.name}:{each.line}", reason
             if isinstance(node, ast.DoStmt) and not GIVES.search(each.text) and not cascades(node):
                 free |= set(gone_names(node))
                 continue
@@ -59,6 +70,7 @@ def lacking_rights(connection: Connection, files: Iterable[Path]) -> Iterator[tu
             if _may_change_rights(node) or cascades(node):
                 return
             free |= set(gone_names(node)) | {name for _, name, _ in granted(node)}
+            free |= {f"rows of {table}" for table in truncated(node)}
 
 
 def hint_for_lacking(reasons: Iterable[str]) -> str:
@@ -84,14 +96,18 @@ def _reasons(connection: Connection, node: Any, free: set[str]) -> Iterator[str]
         row = run(connection, "find_foreign", kind=kind, name=name, is_drop=is_drop).fetchone()
         if row and not _is_free(name, free):
             yield f"{row[0]} belongs to {row[1]}"
+    named: set[tuple[str, str]] = set()  # tables that lack the right on all columns
     for table, right in used(node):
         row = run(connection, "find_unusable", name=table, right=right).fetchone()
         if row and not _is_free(table, free):
             lacks = f"{row[0]} belongs to {row[1]}, and this role lacks the right {right.replace(', ', ' or ')}"
             filters = f"row security would filter {row[0]}"
             way = f": first ALTER TABLE {table} {NO_FORCE}" if row[3] else f", which belongs to {row[1]}"
+            named.add((table, right))
             yield filters + way if row[2] else lacks
     for table, right, columns, number in used_columns(node):
+        if (table, right) in named:
+            continue
         row = run(
             connection, "find_unusable_column", name=table, right=right, columns=columns, number=number
         ).fetchone()
@@ -101,32 +117,53 @@ def _reasons(connection: Connection, node: Any, free: set[str]) -> Iterator[str]
         row = run(connection, "find_ungrantable", kind=kind, name=name, is_of_columns=is_of_columns).fetchone()
         if row and not _is_free(name, free):
             yield f"{row[0]} belongs to {row[1]}, and this role has no right on it that it could grant or revoke"
-    for schema, name in called(node):
-        row = run(connection, "find_uncallable", schema=schema, name=name).fetchone()
-        if row and name not in free:
+    for table in truncated(node, is_cascade=True):
+        for object, owner, names in run(connection, "find_untruncatable", name=table).fetchall():
+            if free.isdisjoint(names) and not _is_free(table, free):
+                yield f"{object} belongs to {owner}, and this role lacks the right TRUNCATE"
+    for schema, name, of, is_index in called(node):
+        row = run(connection, "find_uncallable", schema=schema, name=name, table=of, is_index=is_index).fetchone()
+        if row and name not in free and not (of and (_is_free(of, free) or f"rows of {of}" in free)):
             yield f"{row[0]} belongs to {row[1]}, and this role lacks the right EXECUTE"
     for name, right in roles(node):
         if run(connection, "find_foreign_role", name=name, right=right).fetchone():
             yield f"this role {RIGHTS_ON_ROLES[right]} the role {name}"
-    yield from _may_not_make(connection, node)
+    yield from _may_not_make(connection, node, free)
 
 
-def _may_not_make(connection: Connection, node: Any) -> Iterator[str]:
+def _may_not_make(connection: Connection, node: Any, free: set[str]) -> Iterator[str]:
     """Yield why the role may not make what a statement makes."""
-    for place in made_in(node):
-        role, schema, may_create = run(connection, "find_rights", schema=place).fetchone() or ("", "", True)
-        if may_create is False:
-            yield f"the role {role} may not create objects in the schema {schema}"
+    places = [(kind, name, None) for kind, name in made_in(node)]
+    for kind, place, owner in (*places, *given_to(node)):
+        row = run(connection, "find_uncreatable", kind=kind, name=place, owner=owner).fetchone()
+        if row and not _is_free(place or "", free) and not _is_free(row[1], free):
+            yield f"the role {row[0]} may not create objects in the schema {row[1]}"
+    for name in types(node):
+        row = run(connection, "find_unusable_type", name=name).fetchone()
+        if row and not _is_free(name, free):
+            yield f"{row[0]} belongs to {row[1]}, and this role lacks the right USAGE"
     if extension := extension_of(node):
         name, version = extension
         row = run(connection, "find_closed_extension", name=name, version=version).fetchone()
         if row:
             yield f"the role {row[0]} may not create the extension {name}: {row[1]}"
-    if what := of_database(node):
-        role, may_create, may_create_roles = run(connection, "find_database_rights").fetchone() or ("", True, True)
-        if not (may_create_roles if what == "roles" else may_create):
-            doing = "create or drop roles" if what == "roles" else f"create {what} in this database"
+    if what := needs_superuser(node):
+        role, *_, is_superuser = run(connection, "find_database_rights").fetchone() or ("", True)
+        if not is_superuser:
+            yield f"the role {role} may not create {what}: only a superuser may"
+    elif what := of_database(node):
+        role, *may = run(connection, "find_database_rights").fetchone() or ("", True, True, True)
+        index, doing = DATABASE_RIGHTS.get(what, (0, f"create {what} in this database"))
+        if not may[index]:
             yield f"the role {role} may not {doing}"
+
+
+def _may_not_write_in(connection: Connection, node: Any) -> Iterator[str]:
+    """Yield why the role may not use the language of a function or of a DO block."""
+    if language := language_of(node):
+        row = run(connection, "find_unusable_language", name=language).fetchone()
+        if row:
+            yield f"the role {row[0]} may not use the language {language}: {row[1]}"
 
 
 def _is_free(name: str, free: set[str]) -> bool:

@@ -43,6 +43,17 @@ WHERE NOT pg_has_role(owner, 'USAGE')
         FROM aclexplode(rights) AS granted
         WHERE grantee = 0 OR pg_has_role(grantee, 'USAGE')
     )
+    -- Also the rights of pg_read_all_data and the like, which no list of an object has.
+    AND NOT CASE classid
+        WHEN 'pg_class'::regclass THEN
+            has_table_privilege(objid, 'SELECT, INSERT, UPDATE, DELETE')
+            OR CASE
+                WHEN current_setting('server_version_num')::integer >= 170000 THEN has_table_privilege(objid, 'MAINTAIN')
+                ELSE false
+            END
+        WHEN 'pg_namespace'::regclass THEN has_schema_privilege(objid, 'USAGE')
+        ELSE false
+    END
     AND NOT (
         :is_of_columns
         AND classid = 'pg_class'::regclass

@@ -17,6 +17,8 @@ WHERE oid = to_regclass(:name)
         OR NOT CASE
             WHEN relkind = 'S' THEN :right ~ 'INSERT|DELETE|TRUNCATE|REFERENCES|TRIGGER' OR has_sequence_privilege(oid, :right)
             WHEN :right IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES') THEN has_any_column_privilege(oid, :right)
+            WHEN current_setting('server_version_num')::integer < 170000 AND :right LIKE '%MAINTAIN%'
+                THEN has_table_privilege(oid, replace(:right, ', MAINTAIN', ''))
             ELSE has_table_privilege(oid, :right)
         END
     );

@@ -1,5 +1,5 @@
 -- find_unusable_column: a column on which this role lacks a right. The answer has no row if there is none, or no such
--- table. If the role has the right on no column, find_unusable names the table, and this has no row.
+-- table.
 -- :name     the table, quoted as in SQL, and perhaps with its schema
 -- :right    SELECT, INSERT, UPDATE or REFERENCES
 -- :columns  names of columns. Others than those of the table do not count. null: all of the table.
@@ -17,7 +17,6 @@ FROM (
     JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
     WHERE pg_class.oid = to_regclass(:name)
         AND relkind IN ('r', 'p', 'v', 'm', 'f')
-        AND has_any_column_privilege(pg_class.oid, :right)
         AND (:columns::text[] IS NULL OR attname = ANY (:columns::text[]))
 ) AS named
 WHERE NOT has_column_privilege(attrelid, attnum, :right)
