@@ -12,6 +12,8 @@
 -- Capture metadata, of 10 images:
 -- * 6 were taken by a camera up to 30 days before, by one of 60 models, or by "Rare" (one in 50,000)
 -- * 3 have a position: all over the world, and one in 50,000 at 48.2 N, 11.5 E
+-- Values at a limit, one image in 1,000 each: a file name of 255 characters, a title of 200, a tag of 100, and a capture
+-- that was never read. A migration may not fit them.
 INSERT INTO images (
     id,
     filename,
@@ -34,7 +36,8 @@ INSERT INTO images (
 )
 SELECT
     md5('image ' || n)::uuid,
-    'IMG_' || n || '.' || CASE WHEN mod(n, 100) < 70 THEN 'jpg' ELSE 'img' END,
+    CASE WHEN mod(n, 1000) = 501 THEN rpad('IMG_' || n || '_', 251, 'x') ELSE 'IMG_' || n END || '.'
+        || CASE WHEN mod(n, 100) < 70 THEN 'jpg' ELSE 'img' END,
     CASE
         WHEN n <= 2000 AND mod(n, 2) = 0 THEN 'image/tiff'
         WHEN mod(n, 50000) = 29 THEN 'image/avif'
@@ -47,6 +50,7 @@ SELECT
     480 + mod(n, 10) * 240,
     sha256(n::text::bytea),
     CASE
+        WHEN mod(n, 1000) = 502 THEN rpad('Corner ' || n || ' ', 200, 'x')
         WHEN mod(n, 2) = 0
             THEN 'Corner ' || mod(n * 31, 9000) || ' in the ' || (ARRAY['morning', 'rain', 'fog'])[1 + mod(n, 3)]
     END,
@@ -63,7 +67,8 @@ SELECT
             'city-' || mod(n * 31, 50),
             CASE WHEN mod(n, 2) = 1 THEN 'place-' || mod(n * 7919, 4000) END,
             CASE WHEN mod(n, 50000) = 17 THEN 'eclipse' END,
-            CASE WHEN n <= 1000 THEN 'archive' END
+            CASE WHEN n <= 1000 THEN 'archive' END,
+            CASE WHEN mod(n, 1000) = 503 THEN rpad('place', 100, '-long') END
         ],
         NULL
     ),
@@ -71,6 +76,7 @@ SELECT
     moment,
     moment + CASE WHEN mod(n, 5) = 0 THEN interval '1 day' ELSE interval '0' END,
     CASE
+        WHEN mod(n, 1000) = 509 THEN NULL
         WHEN mod(n, 10) < 6
             THEN jsonb_build_object(
                 'captured_at', moment - mod(n, 30) * interval '1 day',
