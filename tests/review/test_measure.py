@@ -111,6 +111,7 @@ def test_rows_that_violate_a_constraint_that_is_not_valid_are_told(tried: Try, *
     why = "care: rows violate titled, so VALIDATE, or an update of such a row, fails: new row for relation"
     assert (why in reasons(part)) is not corrects
 
+
 @pytest.mark.parametrize(
     "condition",
     ["char_length(filename) <= 200", "char_length(title) <= 150", "capture IS NOT NULL"],
@@ -120,7 +121,6 @@ def test_the_rows_have_values_at_the_limits_of_clients(tried: Try, condition: st
     part = tried(f"ALTER TABLE images ADD CONSTRAINT narrower CHECK ({condition}) NOT VALID;")
 
     assert "rows violate narrower" in reasons(part)
-
 
 
 def test_a_table_without_rows_is_reported(tried: Try, copy: psycopg.Connection) -> None:
