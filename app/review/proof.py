@@ -141,6 +141,15 @@ def schema_changes(before: list[str], after: list[str], renamed: Mapping[str, st
     return [text for _, text in sorted(lines, key=lambda pair: (pair[0].partition(": ")[0], pair[1][0] == "+"))]
 
 
+UNCHECKED = re.compile(r"(?: NOT VALID|(?<=not null) not valid)(?=$|,)")
+
+
+def still_valid(before: list[str], after: list[str]) -> list[str]:
+    """Return the schema before, with those constraints valid that a migration has validated: they may stay so."""
+    now = set(after)
+    return [valid if line not in now and (valid := UNCHECKED.sub("", line)) in now else line for line in before]
+
+
 STATISTICS = re.compile(
     r"[+-] (?:(?:statistics target|options) of (?P<table>.+)\.[^.:]+:|statistics .* FROM (?P<of>\S+))"
 )

@@ -23,6 +23,7 @@ from app.review.proof import (
     losses,
     read_states,
     schema_changes,
+    still_valid,
     take_snapshot,
     unchanged,
     violated,
@@ -275,7 +276,7 @@ def _review(
         reviewed.stuck = True
         return reviewed, {}
     below = take_snapshot(connection, start, unchanged(above, states, read_states(connection)))
-    proof.schema_not_restored = schema_changes(start.schema, below.schema)
+    proof.schema_not_restored = schema_changes(still_valid(start.schema, below.schema), below.schema)
     proof.lost_after_rollback = losses(start, below)
     proof.filled = filled(start, below)
     proof.later_data_lost = later_data_lost(start, above, below)

@@ -227,3 +227,23 @@ def test_the_same_loss_of_many_tables_is_told_once(tried: Try) -> None:
     assert rollback_reasons(part).splitlines() == [
         "care: it loses logs, logs_2020, logs_2021 and 3 more: every row written since, as its header says"
     ]
+
+
+def test_a_constraint_that_was_validated_may_stay_so(tried: Try, copy: psycopg.Connection) -> None:
+    copy.execute("ALTER TABLE images ADD CONSTRAINT wide CHECK (width > 0) NOT VALID")
+
+    part = tried("ALTER TABLE images VALIDATE CONSTRAINT wide;", "SELECT 1;")
+
+    assert part.rollback
+    assert part.rollback.level == "safe", rollback_reasons(part)
+
+
+def test_another_constraint_after_the_rollback_is_unsafe(tried: Try, copy: psycopg.Connection) -> None:
+    copy.execute("ALTER TABLE images ADD CONSTRAINT wide CHECK (width > 0) NOT VALID")
+
+    part = tried(
+        "ALTER TABLE images VALIDATE CONSTRAINT wide;",
+        "ALTER TABLE images DROP CONSTRAINT wide, ADD CONSTRAINT wide CHECK (width > 1);",
+    )
+
+    assert "the schema is not as before" in rollback_reasons(part)
