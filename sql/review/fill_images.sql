@@ -12,8 +12,9 @@
 -- Capture metadata, of 10 images:
 -- * 6 were taken by a camera up to 30 days before, by one of 60 models, or by "Rare" (one in 50,000)
 -- * 3 have a position: all over the world, and one in 50,000 at 48.2 N, 11.5 E
--- Values that a migration may not fit, of 1,000 images:
--- * 1 has a file name of 255 characters, 1 a title of 200, 1 a tag of 100, and 1 a capture that was never read
+-- Extremes, of 1,000 images:
+-- * 1 file name of 255 characters, 1 title of 200, 1 tag of 100
+-- * 1 capture that was never read
 INSERT INTO images (
     id,
     filename,
