@@ -19,6 +19,7 @@ from app.migrations.writers import wait_for_writers
 from app.program import SCHEMA
 
 MAX_PAUSE = 10.0  # seconds between two attempts
+UNDEFINED_OBJECT = "42704"  # SQLSTATE for a role, a collation, a type, an index
 COMPARE = f"if the database already has this change, compare: {SCHEMA} status"
 SCHEMA_CHANGED = ("0A", "2B", "42")  # SQLSTATE classes of statements that do not fit the schema as it is
 
@@ -74,11 +75,12 @@ def _failure(
     if isinstance(error, LockNotAvailable):
         blockers, hint = migrator.watch.blockers()
         reason = "; ".join([reason, *blockers])
+    is_lacking = error.sqlstate == UNDEFINED_OBJECT  # collations come from the operating system, roles from a DBA
     if not migration.use_transactions and can_leave_index(migration, operation):
         again = "run the command again: it drops the INVALID index that this may have left, which slows writes"
         hint = f"{hint}. Then {again}" if isinstance(error, LockNotAvailable) and hint else again
     elif hint is None and (error.sqlstate or "").startswith(SCHEMA_CHANGED):
-        hint = COMPARE
+        hint = f"if it has to come from elsewhere, create it. {COMPARE.capitalize()}" if is_lacking else COMPARE
     return CommandError(sentence(f"{migration.id} was not {DONE[operation]}: {reason}"), hint)
 
 

@@ -4,6 +4,7 @@ The kernel of its host may still accept connections and acknowledge packets, so 
 lose one connection, and keep the others.
 """
 
+import logging
 from collections.abc import Callable, Generator
 from time import monotonic
 from typing import Any, Literal, TypeVar
@@ -22,6 +23,7 @@ Health = Literal["working", "silent", "lost"]
 
 LIMIT = 15.0  # seconds without a byte from the server. Longer than the time-outs of limit_reading.sql
 PROBE_TIMEOUT = 10  # seconds for a second connection
+CANCELLING = ("query cancellation", "query not terminated")  # how psycopg's warnings about Ctrl+C begin
 HINT = (
     "look at its host: the processes of PostgreSQL may be stopped, its disk may hang, or the network to it may be cut. "
     "Then run the command again"
@@ -39,8 +41,21 @@ class ListeningConnection(psycopg.Connection[TupleRow]):
     is_patient = False  # whether it waits for a silent server: the migrator writes, and an operator may interrupt it
     tell: Callable[[str], None] | None = None  # for messages of a patient one
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        logging.getLogger("psycopg").addFilter(_is_wanted)
+
     def wait(self, gen: PQGen[Result], *args: Any, **kwargs: Any) -> Result:
-        return super().wait(self._listen(gen), *args, **kwargs)
+        """Wait as psycopg does. If Ctrl+C or SIGTERM ends the wait, and the statement cannot be cancelled, say so."""
+        try:
+            return super().wait(self._listen(gen), *args, **kwargs)
+        except KeyboardInterrupt:
+            if self.closed and self.tell:
+                self.tell(
+                    "PostgreSQL did not confirm that the statement was cancelled, so it may still run. "
+                    "The connection was closed"
+                )
+            raise
 
     def _listen(self, gen: PQGen[Result]) -> Generator[Wait, Ready | int, Result]:
         """Pass on what libpq waits for. psycopg resumes this ten times a second, also if nothing has happened."""
@@ -98,3 +113,8 @@ class ListeningConnection(psycopg.Connection[TupleRow]):
         raise CommandError(
             f"PostgreSQL at {place} accepted the connection, but has not answered for {seconds:.0f} s.", HINT
         )
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    """Return whether a line of psycopg is for the operator. `wait` says the others in its own words."""
+    return not str(record.msg).startswith(CANCELLING)

@@ -300,6 +300,20 @@ def test_a_failing_migration_is_undone_and_not_recorded(empty_database: str, tmp
         assert connection.execute("SELECT to_regclass('half')").fetchone() == (None,)
 
 
+def test_the_hint_tells_to_create_what_the_server_lacks(empty_database: str, tmp_path: Path) -> None:
+    (tmp_path / "0001_sort_texts.sql").write_text('CREATE TABLE texts (body text COLLATE "de_XX");\n')
+    (tmp_path / "0001_sort_texts.rollback.sql").write_text("-- loses: nothing\n\nDROP TABLE texts;\n")
+
+    done = yoyo_on(empty_database, "apply", str(tmp_path))
+
+    assert (done.returncode, done.stderr) == (
+        3,
+        'error: 0001_sort_texts was not applied: collation "de_XX" for encoding "UTF8" does not exist.\n'
+        "hint: if it has to come from elsewhere, create it. "
+        "If the database already has this change, compare: images schema status\n",
+    )
+
+
 def test_traffic_does_not_pile_up_behind_a_migration_that_waits(empty_database: str) -> None:
     """A reader blocks the ALTER. Sessions behind the ALTER wait only as long as the ALTER may wait."""
     yoyo_on(empty_database, "apply", "--revision", IDS[0])

@@ -1,6 +1,8 @@
 """PostgreSQL that accepts connections and never answers: commands that read end, with the place and what to do."""
 
+import os
 import re
+import signal
 import socket
 import sys
 import threading
@@ -17,6 +19,7 @@ from app.cli.main import run
 from app.errors import CommandError
 from app.migrations import silence, yoyo_command
 from app.migrations.connection import open_url
+from app.migrations.interrupts import interruptible
 from app.settings import ROOT
 from tests.conftest import backend_on
 from tests.support.cluster import Mortal, migrated
@@ -173,6 +176,41 @@ def test_a_connection_whose_answer_is_lost_ends(
 
             assert connection.closed
         listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_an_interrupted_statement_without_an_answer_is_named_once(
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """psycopg cancels it, waits for 5 s, and closes the connection. Its own warnings are not for an operator."""
+    place = conninfo_to_dict(database)
+    is_cut = threading.Event()
+    said: list[str] = []
+    query = "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND datname = current_database()"
+
+    def interrupt() -> None:
+        with psycopg.connect(database, autocommit=True) as watcher:
+            wait_until(lambda: watcher.execute(query).fetchall())
+        is_cut.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / ".s.PGSQL.5432"))
+        listener.listen()
+        server = f"{place['host']}/.s.PGSQL.5432"
+        threading.Thread(target=_forward, args=[listener, server, is_cut], daemon=True).start()
+        url = f"postgresql://{place['user']}@/{place['dbname']}?host={quote(str(tmp_path), safe='')}"
+        with open_url(url) as connection, interruptible():
+            connection.is_patient, connection.tell = True, said.append
+            interrupter = threading.Thread(target=interrupt)
+            interrupter.start()
+            with pytest.raises(KeyboardInterrupt):
+                connection.execute("SELECT pg_sleep(600)")
+            interrupter.join()
+        listener.shutdown(socket.SHUT_RDWR)
+
+    assert connection.closed
+    assert [text.partition(",")[0] for text in said] == ["PostgreSQL did not confirm that the statement was cancelled"]
+    assert caplog.messages == []
 
 
 def _forward(listener: socket.socket, server: str, is_cut: threading.Event) -> None:
