@@ -47,7 +47,7 @@ from app.lint.objects import (
     sets_path,
     trigger_of,
 )
-from app.lint.rights import PUBLIC, Right, policy_of, rights_of
+from app.lint.rights import PUBLIC, Right, policy_of, rights_of, roles_of
 from app.lint.views import view_of
 
 KINDS = {
@@ -82,6 +82,7 @@ class Catalog:
     enums: dict[str, tuple[str, ...]] = field(default_factory=dict)  # values, by type
     revoked: dict[tuple[str, Right], str] = field(default_factory=dict)  # by table: the file that takes the right away
     roles: set[str] = field(default_factory=set)  # that the files create
+    closed: set[str] = field(default_factory=set)  # functions that PUBLIC may not call
 
     def copy(self) -> "Catalog":
         """Return a copy that can change independently."""
@@ -107,6 +108,7 @@ class Catalog:
             dict(self.enums),
             dict(self.revoked),
             set(self.roles),
+            set(self.closed),
         )
 
     @property
@@ -180,6 +182,10 @@ class Catalog:
                     self._grant(relation_name(each), node, created_by)
             case ast.UpdateStmt() | ast.InsertStmt() | ast.MergeStmt() | ast.SelectStmt(withClause=ast.WithClause()):
                 self._fill(node)
+            case ast.GrantStmt(targtype=GrantTargetType.ACL_TARGET_OBJECT, objtype=kind) if kind in ROUTINES:
+                if PUBLIC in roles_of(node.grantees):
+                    names = {qualified_name(each.objname) for each in node.objects or ()}
+                    self.closed = self.closed - names if node.is_grant else self.closed | names
             case ast.CreateRoleStmt(role=str(name)):
                 self.roles.add(name)
             case ast.CreateEnumStmt():
@@ -447,6 +453,7 @@ class Catalog:
 
     def _drop_routine(self, node: Any) -> None:
         name, arguments = qualified_name(node.objname), argument_types(node.objargs)
+        self.closed.discard(name)
         others = sorted(key for key in self.routines if key.startswith(f"{name}("))
         if others and not node.args_unspecified and self.routine_key(name, arguments) in others:
             self.routines.pop(self.routine_key(name, arguments))

@@ -55,6 +55,7 @@ from app.lint.transaction_rules import (
     many_rows,
     transaction_faults,
 )
+from app.lint.trigger_effect_rules import trigger_effect_faults
 from app.lint.trigger_rules import trigger_faults
 from app.lint.value_rules import value_faults
 from app.lint.write_rules import note_writes, only_explains, write_faults
@@ -122,6 +123,7 @@ def _faults(state: MigrationState, statements: Iterable[Statement]) -> Faults:
             yield from grant_faults(state, statement)
             yield from routine_faults(state, statement)
             yield from trigger_faults(state, statement)
+            yield from trigger_effect_faults(state, statement)
             yield from outcome_faults(state, statement)
             yield from queue_faults(state, statement)
             yield from release_faults(state, statement)

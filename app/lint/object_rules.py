@@ -1,6 +1,7 @@
 """Rules about triggers, functions, policies, rights, types and the system catalog, which the running release needs."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from pglast import ast
@@ -158,8 +159,17 @@ def _alter_function(state: MigrationState, line: int, name: str, actions: Any) -
         elif any(each.defname == "strict" and constant_text(each.arg) == "true" for each in actions):
             why = f"{name} then returns NULL if one of its arguments is NULL, and {users[0]} needs it"
             yield Fault(line, "function-replaced", why, level=UNSAFE)
+        elif (callers := state.callers(name)) and any(_becomes_volatile(state, name, each) for each in actions):
+            why = f"{name} is then called for each row, and chooses no rows of an index, and {callers[0]} needs it"
+            yield Fault(line, "function-replaced", why, level=UNSAFE)
         elif kinds - PLANNED:
             yield Fault(line, "function-replaced", f"it changes at once for {', '.join(users)}")
+
+
+def _becomes_volatile(state: MigrationState, name: str, action: Any) -> bool:
+    known = state.catalog.routines.get(name)
+    is_volatile = action.defname == "volatility" and action.arg.sval == "volatile"
+    return known is not None and known.volatility != "volatile" and is_volatile
 
 
 def _changes_names(action: Any) -> bool:
@@ -234,8 +244,15 @@ def _create_trigger(state: MigrationState, line: int, node: Any) -> Faults:
     if not (node.events or 0) & TRUNCATE and (emptied := _written_whole(state, run)):
         yield _each_write(line, table, emptied)
     known = state.catalog.triggers.get((table, name))
-    if known and node.replace and (less := _does_less(state, known, trigger_of(node, state.file))):
+    new = trigger_of(node, state.file)
+    if state.before is not None and _is_same(state.before.triggers.get((table, name)), new):
+        return
+    if known and node.replace and (less := _does_less(state, known, new)):
         yield Fault(line, "trigger-off", less, REMOVE)
+
+
+def _is_same(one: Trigger | None, other: Trigger) -> bool:
+    return one is not None and replace(one, created_by="") == replace(other, created_by="")
 
 
 def _does_less(state: MigrationState, former: Trigger, new: Trigger) -> str:

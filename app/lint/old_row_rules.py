@@ -13,7 +13,7 @@ from app.lint.parser import Statement
 from app.lint.rules import CARE, UNSAFE
 from app.lint.state import MigrationState
 from app.lint.values import UNKNOWN
-from app.lint.written_rows import UPDATE, set_by_triggers
+from app.lint.written_rows import UPDATE, set_by_triggers, updates
 
 HINT = "first fill the column of the rows of before, in batches, and add the constraint in a later file"
 
@@ -47,23 +47,10 @@ def _broken(state: MigrationState, line: int, table: str, check: Any) -> Faults:
 def _edited(state: MigrationState, line: int, table: str, empty: set[str]) -> Faults:
     """Yield the fault of a constraint that the rows of before break, by the queries that change them."""
     names = ", ".join(sorted(empty))
-    editors = sorted({name for name, written in _updates(state, table) if not empty & written})
+    editors = sorted({name for name, written in updates(state, table) if not empty & written})
     if editors:
         why = f"rows of before have {names} NULL, and {editors[0]} changes such rows: it fails then, NOT VALID or not"
         yield Fault(line, "insert-breaks", why, HINT, UNSAFE)
     else:
         why = f"rows of before have {names} NULL, and each change of one fails, NOT VALID or not"
         yield Fault(line, "insert-breaks", why, HINT, CARE)
-
-
-def _updates(state: MigrationState, table: str) -> list[tuple[str, set[str]]]:
-    """Return the queries and functions with an UPDATE of a table, each with the columns that it writes."""
-    found = []
-    for use in state.bodies():
-        for node in use.writes:
-            targets = node.targetList if isinstance(node, ast.UpdateStmt) else ()
-            if isinstance(node, ast.InsertStmt) and node.onConflictClause:
-                targets = node.onConflictClause.targetList or ()
-            if relation_name(node.relation) == table and targets:
-                found.append((use.name, {each.name for each in targets}))
-    return found

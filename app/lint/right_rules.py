@@ -56,7 +56,8 @@ def _revoke(state: MigrationState, line: int, node: Any) -> Faults:
         elif isinstance(each, ast.ObjectWithArgs):
             name = qualified_name(each.objname)
             known = state.catalog.routines.get(name)
-            users = [] if known and known.created_by == state.file else state.callers(name)
+            has_none = roles_of(node.grantees) == {PUBLIC} and name in state.catalog.closed
+            users = [] if has_none or (known and known.created_by == state.file) else state.callers(name)
         if users:
             why = f"{', '.join(users[:3])} need it" if len(users) < 4 else f"{len(users)} queries need it"
             yield Fault(line, "revoke-breaks", f"a right on {name} ends, and {why}")

@@ -156,3 +156,16 @@ def set_by_triggers(state: MigrationState, table: str, event: int = INSERT | UPD
     names = {each.function for each in triggers}
     bodies = [state.catalog.routines[name].body or "" for name in names & state.catalog.routines.keys()]
     return {name.lower() for body in bodies for name in re.findall(r"(?i)\bnew\.(\w+)\s*:?=", body)}
+
+
+def updates(state: MigrationState, table: str) -> list[tuple[str, set[str]]]:
+    """Return the queries and functions with an UPDATE of a table, each with the columns that it writes."""
+    found = []
+    for use in state.bodies():
+        for node in use.writes:
+            targets = node.targetList if isinstance(node, ast.UpdateStmt) else ()
+            if isinstance(node, ast.InsertStmt) and node.onConflictClause:
+                targets = node.onConflictClause.targetList or ()
+            if relation_name(node.relation) == table and targets:
+                found.append((use.name, {each.name for each in targets}))
+    return found

@@ -5481,6 +5481,7 @@ CREATE TRIGGER images_own BEFORE INSERT ON images FOR EACH ROW EXECUTE FUNCTION 
 
 -- care (PostgreSQL explicit locking): a trigger notes each row
 CREATE TABLE v_notes (image_id uuid, at timestamptz);
+GRANT INSERT ON v_notes TO images_app;
 CREATE FUNCTION v_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO v_notes VALUES (NEW.id, now()); RETURN NULL; END $$;
 CREATE TRIGGER images_note AFTER INSERT ON images FOR EACH ROW EXECUTE FUNCTION v_note();
 
@@ -7088,6 +7089,102 @@ UPDATE images SET r_label = 'x' WHERE r_label IS NULL;
 CREATE TABLE d_log (name text, day text);
 CREATE FUNCTION d_log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO d_log (name, day) VALUES (NEW.name, to_char(NEW.created_at, 'YYYY-MM-DD')); RETURN NULL; END $$;
 CREATE TRIGGER d_log AFTER INSERT ON tokens FOR EACH ROW EXECUTE FUNCTION d_log();
+
+-- unsafe (PostgreSQL function volatility): VOLATILE, and queries choose rows by its result
+ALTER FUNCTION images_sha256_bytes(text) VOLATILE;
+
+-- care (PostgreSQL function volatility): IMMUTABLE, and queries call it
+ALTER FUNCTION images_sha256_bytes(text) IMMUTABLE;
+
+-- safe (PostgreSQL function volatility): VOLATILE, and nothing calls it
+-- before: v_step
+ALTER FUNCTION v_step(bigint) VOLATILE;
+
+-- BEFORE v_step
+CREATE FUNCTION v_step(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN n + 1;
+
+-- safe (PostgreSQL REVOKE): PUBLIC has no right on it since an earlier file
+REVOKE ALL ON FUNCTION images_find_token(uuid) FROM PUBLIC;
+
+-- unsafe (PostgreSQL REVOKE): PUBLIC has the right on each function that no file has closed
+REVOKE EXECUTE ON FUNCTION images_sha256_bytes(text) FROM PUBLIC;
+
+-- unsafe (PostgreSQL REVOKE): the role itself, of a function that is closed to all others
+REVOKE EXECUTE ON FUNCTION images_find_token(uuid) FROM images_app;
+
+-- unsafe (PostgreSQL triggers): its function writes a table on which the service has no right
+-- before: e_changes
+CREATE TRIGGER e_record AFTER UPDATE OF title ON images FOR EACH ROW EXECUTE FUNCTION e_record();
+
+-- care (PostgreSQL triggers): the service has the right
+-- before: e_changes e_granted
+CREATE TRIGGER e_record AFTER UPDATE OF title ON images FOR EACH ROW EXECUTE FUNCTION e_record();
+
+-- unsafe (PostgreSQL triggers): the service may only read the table
+-- before: e_changes e_read
+CREATE TRIGGER e_record AFTER UPDATE OF title ON images FOR EACH ROW EXECUTE FUNCTION e_record();
+
+-- care (PostgreSQL triggers): the function runs with the rights of its owner
+-- before: e_changes e_owner
+CREATE TRIGGER e_record AFTER UPDATE OF title ON images FOR EACH ROW EXECUTE FUNCTION e_record_as_owner();
+
+-- unsafe (PostgreSQL triggers): it calls a function that writes such a table
+-- before: e_changes e_below
+CREATE TRIGGER e_record AFTER INSERT ON images FOR EACH ROW EXECUTE FUNCTION e_call();
+
+-- care (PostgreSQL triggers): the service does not write the table of the trigger
+-- before: e_changes e_other
+CREATE TRIGGER e_record AFTER UPDATE ON e_shelves FOR EACH ROW EXECUTE FUNCTION e_record();
+
+-- unsafe (PostgreSQL triggers): each edit gets a time that the queries give themselves
+-- before: e_touch
+CREATE TRIGGER e_touch BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION e_touch();
+
+-- care (PostgreSQL triggers): a time in a column that no query knows
+-- before: e_seen
+CREATE TRIGGER e_seen BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION e_seen();
+
+-- care (PostgreSQL triggers): a text without its blanks
+-- before: e_trim
+CREATE TRIGGER e_trim BEFORE UPDATE ON tokens FOR EACH ROW EXECUTE FUNCTION e_trim();
+
+-- care (PostgreSQL triggers): a time that no query sets itself
+-- before: e_used
+CREATE TRIGGER e_used BEFORE UPDATE ON tokens FOR EACH ROW EXECUTE FUNCTION e_used();
+
+-- BEFORE e_used
+ALTER TABLE tokens ADD COLUMN used_at timestamptz;
+CREATE FUNCTION e_used() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.used_at := now(); RETURN NEW; END $$;
+
+-- BEFORE e_changes
+CREATE TABLE e_changes (image_id uuid NOT NULL, title text);
+CREATE FUNCTION e_record() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$ BEGIN EXECUTE format('INSERT INTO %I.e_changes (image_id, title) VALUES ($1, $2)', TG_TABLE_SCHEMA) USING NEW.id, NEW.title; RETURN NULL; END $$;
+
+-- BEFORE e_granted
+GRANT SELECT, INSERT ON e_changes TO images_app;
+
+-- BEFORE e_read
+GRANT SELECT ON e_changes TO images_app;
+
+-- BEFORE e_owner
+CREATE FUNCTION e_record_as_owner() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ BEGIN INSERT INTO public.e_changes VALUES (NEW.id, NEW.title); RETURN NULL; END $$;
+
+-- BEFORE e_below
+CREATE FUNCTION e_write(id uuid) RETURNS void LANGUAGE sql AS 'INSERT INTO e_changes VALUES (id, NULL)';
+CREATE FUNCTION e_call() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM e_write(NEW.id); RETURN NULL; END $$;
+
+-- BEFORE e_other
+CREATE TABLE e_shelves (id uuid PRIMARY KEY, title text);
+
+-- BEFORE e_touch
+CREATE FUNCTION e_touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.updated_at := now(); RETURN NEW; END $$;
+
+-- BEFORE e_seen
+ALTER TABLE images ADD COLUMN seen_at timestamptz;
+CREATE FUNCTION e_seen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.seen_at := now(); RETURN NEW; END $$;
+
+-- BEFORE e_trim
+CREATE FUNCTION e_trim() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := btrim(NEW.note); RETURN NEW; END $$;
 
 -- BEFORE p_fold
 CREATE FUNCTION p_fold(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
