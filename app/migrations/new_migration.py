@@ -11,6 +11,7 @@ from pathlib import Path
 from app.errors import CommandError, UsageError
 from app.program import SCHEMA
 from app.project import current
+from app.schema.files import reject_unfinished
 from app.schema.headers import directives
 from app.text import one_line, printable
 
@@ -43,7 +44,8 @@ def create(message: str, folder: Path | None = None) -> Path:
 
     It depends on the last expand migration, so it does not wait for those of other phases. The message begins with a
     verb. It becomes the name of the files and the title of the header. Raises UsageError if it has no letters or
-    digits, has letters without an ASCII form, or is too long. Raises CommandError if the files cannot be written.
+    digits, has letters without an ASCII form, or is too long. Raises CommandError if the files cannot be written, or if another
+    command was cut off while it changed the folder.
     """
     folder = folder or current().migrations
     title = printable(one_line(message)).rstrip(".")
@@ -59,6 +61,7 @@ def create(message: str, folder: Path | None = None) -> Path:
     numbered = "_".join(words)
     if len(numbered) > MAX_NAME:
         raise UsageError(f"the message is longer than {MAX_NAME} characters.", f"for example: {EXAMPLE}")
+    reject_unfinished(folder)
     before = sorted(path for path in folder.glob(NAMED) if not path.name.endswith(".rollback.sql"))
     number = max((int(path.name[:4]) for path in before), default=0) + 1
     name = f"{number:04}_{numbered}"

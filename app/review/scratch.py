@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composable, Identifier
 from psycopg.types.numeric import Int8
 
 from app.embedded_postgres import Server, connectable
@@ -120,11 +120,7 @@ class Database:
             self.connection = connect(self.url)
 
     def _create(self, name: str, template: str) -> None:
-        self._admin.execute(
-            SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8' STRATEGY file_copy").format(
-                Identifier(name), Identifier(template)
-            )
-        )
+        _create(self._admin, name, SQL("TEMPLATE {} ENCODING 'UTF8' STRATEGY file_copy").format(Identifier(template)))
 
     def _drop(self, name: str) -> None:
         self._admin.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
@@ -204,7 +200,7 @@ def _on(url: str, *, keeps: bool) -> Iterator[Database]:
         if keeps:
             _drop_left(admin)
         try:
-            admin.execute(SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(Identifier(name)))
+            _create(admin, name, SQL("TEMPLATE template0 ENCODING 'UTF8'"))
         except psycopg.Error as error:
             raise CommandError(f"the scratch database cannot be created: {one_line(str(error))}.") from error
         try:
@@ -215,6 +211,15 @@ def _on(url: str, *, keeps: bool) -> Iterator[Database]:
                 database.connection.close()
         finally:
             admin.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _create(admin: Connection, name: str, how: Composable) -> None:
+    """Create a database. If a signal interrupts that, drop it: PostgreSQL may have been faster than the signal."""
+    try:
+        admin.execute(SQL("CREATE DATABASE {} {}").format(Identifier(name), how))
+    except KeyboardInterrupt:
+        admin.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+        raise
 
 
 def _drop_left(admin: Connection) -> None:

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.errors import CommandError, ExitCode
 from app.program import SCHEMA
 
 NAME = re.compile(r"[0-9]{4}(_[a-z0-9]+)+(\.rollback)?\.sql")
@@ -31,6 +32,12 @@ def unfinished(folder: Path) -> tuple[Path, str, str] | None:
             id = json.loads(read_text(journal)).get("id", "NNNN")
             return journal, f"`{SCHEMA} {command} {id}` was cut off", f"run it again: {SCHEMA} {command} {id}"
     return None
+
+
+def reject_unfinished(folder: Path) -> None:
+    """Raise CommandError if a command was cut off while it changed these files."""
+    if found := unfinished(folder):
+        raise CommandError(f"the migrations are half changed: {found[1]}.", found[2], ExitCode.ACTION_NEEDED)
 
 
 def read_bytes(path: Path) -> bytes:

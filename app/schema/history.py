@@ -11,12 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from app.errors import CommandError, ExitCode
+from app.errors import CommandError
 from app.program import SCHEMA
 from app.project import current
 from app.schema.baseline import Baseline
 from app.schema.digest import Digest, digest
-from app.schema.files import ADVICE, migration_paths, read_bytes, unfinished
+from app.schema.files import ADVICE, migration_paths, read_bytes, reject_unfinished
 from app.schema.phases import Phase, dependents, requirements, waiting
 from app.text import one_line, printable
 
@@ -186,8 +186,7 @@ def shipped(folder: Path | None = None) -> dict[str, Digest]:
     folder = folder or current().migrations
     paths = migration_paths(folder)
     try:
-        if found := unfinished(folder):
-            raise CommandError(f"the migrations are half changed: {found[1]}.", found[2], ExitCode.ACTION_NEEDED)
+        reject_unfinished(folder)
         return {
             path.stem: digest(read_bytes(path)) for path in sorted(paths) if not path.name.endswith(".rollback.sql")
         }

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composable, Identifier
+from pydantic import SecretStr
 from yoyo import read_migrations
 from yoyo.connections import get_backend
 
@@ -24,8 +25,9 @@ from app.migrations.dump import dump, run_pg_dump
 from app.migrations.validation import faults
 from app.project import chosen
 from app.review.baseline import Baseline as Generated
+from app.review.scratch import scratch
 from app.schema.baseline import Baseline, baseline_of, written
-from app.settings import ROOT
+from app.settings import ROOT, ReviewSettings
 from tests.conftest import BIN, VERSION
 from tests.project.library_copy import copy_library
 from tests.support.properties import given, st
@@ -330,7 +332,7 @@ def test_a_command_that_is_killed_at_any_step_is_finished_by_the_next(
                 pass
         if (folder / ".baseline.json").exists():
             unfinished += 1
-            for command in ("check", "status", "plan", "drift", "backfill status"):
+            for command in ("check", "status", "plan", "drift", "backfill status", "new Add_pages"):
                 capfd.readouterr()
                 assert run(["schema", "--project", str(folder.parent.parent), *command.split()]) in {1, 3}, command
                 said = "".join(capfd.readouterr())
@@ -347,6 +349,30 @@ def test_a_command_that_is_killed_at_any_step_is_finished_by_the_next(
         assert {path.name: path.read_text() for path in folder.iterdir()} == wanted, last
     assert (last, unfinished) == (13, 11)
     assert faults(folder) == []
+
+
+def test_an_interrupted_creation_leaves_no_scratch_database(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL has created it when the signal comes."""
+    execute = psycopg.Connection.execute
+    created: list[str] = []
+
+    def interrupted(connection: psycopg.Connection, query: Any, *arguments: Any, **options: Any) -> Any:
+        cursor = execute(connection, query, *arguments, **options)
+        text = query.as_string() if isinstance(query, Composable) else str(query)
+        if text.startswith("CREATE DATABASE"):
+            created.append(text.split('"')[1])
+            raise KeyboardInterrupt
+        return cursor
+
+    settings = ReviewSettings(_env_file=None, review_database_url=SecretStr(server.url()))
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.Connection, "execute", interrupted)
+        with pytest.raises(KeyboardInterrupt), scratch(settings):
+            pass
+
+    with psycopg.connect(server.url()) as connection:
+        assert connection.execute("SELECT FROM pg_database WHERE datname = ANY(%s)", [created]).fetchall() == []
+    assert len(created) == 1
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
