@@ -44,8 +44,8 @@ def create(message: str, folder: Path | None = None) -> Path:
 
     It depends on the last expand migration, so it does not wait for those of other phases. The message begins with a
     verb. It becomes the name of the files and the title of the header. Raises UsageError if it has no letters or
-    digits, has letters without an ASCII form, or is too long. Raises CommandError if the files cannot be written, or if another
-    command was cut off while it changed the folder.
+    digits, has letters without an ASCII form, or is too long. Raises CommandError if the files cannot be written, or if
+    another command was cut off while it changed the folder.
     """
     folder = folder or current().migrations
     title = printable(one_line(message)).rstrip(".")
