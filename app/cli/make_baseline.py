@@ -142,6 +142,8 @@ def _continued(folder: Path) -> Baseline | None:
         return _finish(journal) if journal.exists() else None
     except OSError as error:
         raise _unwritten(error) from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise CommandError(f"{journal} is not a file of this command.", "delete it") from error
 
 
 def _unwritten(error: OSError) -> CommandError:

@@ -29,8 +29,12 @@ def unfinished(folder: Path) -> tuple[Path, str, str] | None:
     for name, command in JOURNALS.items():
         journal = folder / name
         if journal.exists():
-            id = json.loads(read_text(journal)).get("id", "NNNN")
-            return journal, f"`{SCHEMA} {command} {id}` was cut off", f"run it again: {SCHEMA} {command} {id}"
+            try:
+                id = NAME.fullmatch(f"{json.loads(read_text(journal))['id']}.sql")
+            except (OSError, ValueError, LookupError, TypeError):  # of an earlier release, or not of this program
+                id = None
+            named = id[0].removesuffix(".sql") if id else "NNNN"
+            return journal, f"`{SCHEMA} {command} {named}` was cut off", f"run it again: {SCHEMA} {command} {named}"
     return None
 
 

@@ -7,10 +7,13 @@ from random import Random
 import pytest
 from yoyo.migrations import read_sql_migration
 
+from app.cli import make_baseline
+from app.errors import CommandError
 from app.migrations.migration_file import Fault
 from app.migrations.validation import faults
 from app.schema import headers
 from app.schema.headers import Rollback, rollback_of
+from app.schema.history import shipped
 from app.settings import ROOT
 
 UP = "-- Makes t.\nCREATE TABLE t (a integer);\n"
@@ -572,3 +575,20 @@ def test_what_a_migration_after_other_phases_must_name(tmp_path: Path, depends: 
 
     (fault,) = told(write(tmp_path, files))
     assert fault.startswith(words)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"id": 3}', '{"id": "0001_\\u001b[2J"}', "\xff", None])
+def test_a_journal_that_no_command_wrote_is_named(text: str | None, tmp_path: Path) -> None:
+    journal = tmp_path / ".baseline.json"
+    if text is None:
+        journal.mkdir()
+    else:
+        journal.write_bytes(text.encode("latin-1"))
+
+    [fault] = faults(tmp_path)
+
+    assert (fault.path, fault.what) == (journal, "`images schema baseline NNNN` was cut off")
+    with pytest.raises(CommandError, match="the migrations are half changed"):
+        shipped(tmp_path)
+    with pytest.raises(CommandError, match=r"baseline\.json"):
+        make_baseline._continued(tmp_path)
