@@ -13,8 +13,10 @@ from psycopg.sql import Identifier
 
 from app.errors import CommandError, ExitCode
 from app.migrations.connection import Connection, run
+from app.migrations.made_dependents import MadeDependents
 from app.migrations.name_conflicts import cascades, gone_names, named_in, narrowed_tables, parts_of, taken_names
 from app.migrations.needed_rights import signature
+from app.migrations.replacements import rejected_statements
 from app.migrations.rights import hint_for_lacking, lacking_rights
 from app.schema.headers import directives
 from app.schema.statements import split_statements
@@ -24,6 +26,7 @@ Dropped = tuple[str, str, str | None, tuple[str, ...]]  # as find_uses.sql takes
 KINDS = dict.fromkeys(("TABLE", "VIEW", "MATVIEW", "SEQUENCE", "FOREIGN_TABLE", "INDEX"), "relation")
 KINDS |= dict.fromkeys(("FUNCTION", "PROCEDURE", "ROUTINE", "AGGREGATE"), "function")
 KINDS |= {"TYPE": "type", "DOMAIN": "type", "SCHEMA": "schema", "EXTENSION": "extension"}
+KINDS |= {"COLLATION": "collation", "TSCONFIGURATION": "text search configuration"}
 CHANGES = re.compile(r"\b(ALTER|CALL|CREATE|DO|DROP)\b", re.IGNORECASE)
 
 
@@ -68,6 +71,12 @@ def reject_prevented(connection: Connection, paths: Iterable[Path], *, rollback:
             "drop these objects first, or keep what they need",
             ExitCode.ACTION_NEEDED,
         )
+    if rejected := [f"{place}: {reason}" for place, reason in rejected_statements(connection, files)]:
+        raise CommandError(
+            "\n  ".join(["nothing was done, because PostgreSQL would reject a statement:", *rejected]),
+            "change the migration as the reason says, or the object that it names",
+            ExitCode.ACTION_NEEDED,
+        )
     # A baseline looks itself for the objects of an earlier release, and names that release.
     files = [path for path in files if "baseline" not in directives(path)]
     if taken := [f"{object}: {place} makes another one" for place, object in taken_names(connection, files)]:
@@ -84,17 +93,24 @@ def prevented_drops(connection: Connection, files: Iterable[Path]) -> Iterator[t
     An object that an earlier statement drops or replaces prevents nothing. The search ends at a statement that may drop
     anything.
     """
+    files = list(files)
+    # With another search_path, the same name may be that of another table.
+    is_one_path = not any("search_path" in file.read_text(encoding="utf-8") for file in files)
+    made = MadeDependents()
     gone: set[str] = set()
     loosened: set[str] = set()  # tables whose columns and defaults may no longer need what they needed
     for file, line, node in _changes(files):
         for kind, sql, part, names in _drops(node):
             if not gone.isdisjoint(names):
                 continue  # another object has the name now
+            for object in dict.fromkeys(made.needing(kind, names, node) if is_one_path else ()):
+                yield f"{file.name}:{line}", ".".join(names), object
             named = {*gone, *gone_names(node)}
             others = loosened | set(_loosened_tables(node) if len(getattr(node, "cmds", None) or ()) > 1 else ())
             for name, of_table, object in run(connection, "find_uses", kind=kind, name=sql, part=part):
                 if named.isdisjoint({name, of_table}) and of_table not in others:
                     yield f"{file.name}:{line}", ".".join(names), object
+        made.follow(node)
         gone |= set(gone_names(node))
         loosened |= set(_loosened_tables(node))
 

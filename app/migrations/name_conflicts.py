@@ -91,7 +91,7 @@ def _place(kind: str, place: Any) -> tuple[str | None, str]:
     """Return the place as SQL, which is None for the schema of new tables, and the name of the table without quotes."""
     if place is None:
         return None, ""
-    if kind == "relation":
+    if kind in {"relation", "statistics"}:
         return (Identifier(place.schemaname).as_string() if place.schemaname else None), ""
     return Identifier(*filter(None, (place.schemaname, place.relname))).as_string(), place.relname
 
@@ -110,6 +110,8 @@ def _made(node: Any) -> Iterator[Made]:
             | ast.CompositeTypeStmt(typevar=relation)
         ):
             yield "relation", relation, getattr(relation, "relname", None)
+            for each in getattr(node, "tableElts", None) or ():
+                yield from (("index", relation, name) for name in _named_keys(each))
         case (
             ast.CreateEnumStmt(typeName=parts)
             | ast.CreateDomainStmt(domainname=parts)
@@ -119,6 +121,9 @@ def _made(node: Any) -> Iterator[Made]:
             yield "relation", ast.RangeVar(schemaname=schema[0] if schema else None, relpersistence="p"), name
         case ast.IndexStmt(if_not_exists=False, concurrent=False, idxname=str(name), relation=relation):
             yield "index", relation, name
+        case ast.CreateStatsStmt(if_not_exists=False, defnames=[*schema, ast.String(sval=name)]):
+            where = schema[0].sval if schema else None
+            yield "statistics", ast.RangeVar(schemaname=where, relpersistence="p"), name
         case ast.CreateFunctionStmt(replace=False, funcname=parts):
             types = [RawStream()(each.argType) for each in node.parameters or () if each.mode.value in INPUTS]
             name = Identifier(*(part.sval for part in parts or ())).as_string()
@@ -146,16 +151,26 @@ def _made(node: Any) -> Iterator[Made]:
 
 
 def _added(relation: Any, command: Any) -> Iterator[Made]:
-    from pglast.enums import AlterTableType, ConstrType
+    from pglast.enums import AlterTableType
 
     added = command.def_
     if command.subtype == AlterTableType.AT_AddColumn and not command.missing_ok:
         yield "column", relation, added.colname
+        yield from (("index", relation, name) for name in _named_keys(added))
     elif command.subtype == AlterTableType.AT_AddConstraint and added.conname:
         yield "constraint", relation, added.conname
-        kinds = {ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_UNIQUE, ConstrType.CONSTR_EXCLUSION}
-        if added.contype in kinds and not added.indexname:
-            yield "index", relation, added.conname
+        yield from (("index", relation, name) for name in _named_keys(added))
+
+
+def _named_keys(part: Any) -> Iterator[str]:
+    """Yield the names of the keys of a constraint or of a column, which are names of indexes too."""
+    from pglast import ast
+    from pglast.enums import ConstrType
+
+    kinds = {ConstrType.CONSTR_PRIMARY, ConstrType.CONSTR_UNIQUE, ConstrType.CONSTR_EXCLUSION}
+    for each in (part,) if isinstance(part, ast.Constraint) else getattr(part, "constraints", None) or ():
+        if each.contype in kinds and each.conname and not each.indexname:
+            yield each.conname
 
 
 def _kind_of_renamed(node: Any) -> str | None:

@@ -178,6 +178,8 @@ def runs(node: Any) -> bool:
     """Return whether a statement reads or writes rows. The query of a view, and the body of a function, run later."""
     from pglast import ast
 
+    if isinstance(node, ast.CreateTableAsStmt) and node.into and node.into.skipData:
+        return False
     rows = ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt, ast.SelectStmt, ast.CreateTableAsStmt
     return isinstance(node, (*rows, ast.CallStmt))
 

@@ -15,6 +15,7 @@ from app.lint.nodes import qualified_name, walk
 from app.migrations.connection import READ_ONLY_HINT, Connection, explain, reject_pooler, run
 from app.migrations.dependents import prevented_drops, reject_dependents
 from app.migrations.name_conflicts import taken_names
+from app.migrations.replacements import rejected_statements
 from app.migrations.restored_dump import without_history
 from app.migrations.rights import lacking_rights
 from app.migrations.session import reject_replication_role
@@ -93,6 +94,8 @@ def _uses(connection: Connection, files: Sequence[Path]) -> Iterator[str]:
     """Yield why PostgreSQL would reject a DROP without CASCADE, or a CREATE."""
     for place, what, object in prevented_drops(connection, files):
         yield f"{place} drops {what}, which {object} needs: drop that first"
+    for place, reason in rejected_statements(connection, files):
+        yield f"{place}: {reason}"
     for place, object in taken_names(connection, files):
         yield f"{place} makes an object whose name is taken: {object}: rename that, or drop it"
 

@@ -2,15 +2,15 @@
 -- asks before it begins, and so does a plan. Returns the object in words, and the names of its table, and of the
 -- partitioned tables above it.
 -- :kind  relation or index (tables, indexes, views, sequences and types share their names in a schema), column,
---        constraint, trigger, policy, function, extension, or schema
--- :of    relation: its schema, quoted as in SQL; null: that of new tables. Others: the table, quoted as in SQL and
---        perhaps with its schema, which need not exist yet. An index comes into the schema of its table.
+--        constraint, trigger, policy, function, extension, schema, or statistics
+-- :of    relation or statistics: its schema, quoted as in SQL; null: that of new tables. Others: the table, quoted as in
+--        SQL and perhaps with its schema, which need not exist yet. An index comes into the schema of its table.
 -- :name  the name, without quotes. Of a function: as SQL, with the types of its parameters.
 WITH place AS (
     SELECT
         to_regclass(:of) AS table_oid,
         CASE
-            WHEN :kind = 'relation' THEN to_regnamespace(COALESCE(:of, quote_ident(current_schema())))
+            WHEN :kind IN ('relation', 'statistics') THEN to_regnamespace(COALESCE(:of, quote_ident(current_schema())))
             WHEN :kind = 'index' THEN COALESCE(
                 (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(:of)),
                 to_regnamespace(quote_ident(
@@ -26,7 +26,7 @@ found (classid, objid, objsubid, table_oid) AS (
     LEFT JOIN pg_index ON indexrelid = pg_class.oid
     LEFT JOIN pg_depend  -- the table of a sequence
         ON relkind = 'S' AND classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype IN ('a', 'i')
-    WHERE relnamespace = schema_oid AND relname = :name
+    WHERE :kind <> 'statistics' AND relnamespace = schema_oid AND relname = :name
     UNION ALL
     -- The type of a table's row comes with the table. PostgreSQL renames the type of an array if its name is needed.
     SELECT 'pg_type'::regclass, oid, 0, 0
@@ -52,6 +52,10 @@ found (classid, objid, objsubid, table_oid) AS (
     SELECT 'pg_policy'::regclass, oid, 0, polrelid
     FROM pg_policy, place
     WHERE :kind = 'policy' AND polrelid = table_oid AND polname = :name
+    UNION ALL
+    SELECT 'pg_statistic_ext'::regclass, oid, 0, stxrelid
+    FROM pg_statistic_ext, place
+    WHERE :kind = 'statistics' AND stxnamespace = schema_oid AND stxname = :name
     UNION ALL
     SELECT 'pg_proc'::regclass, oid, 0, 0
     FROM pg_proc

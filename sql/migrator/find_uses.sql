@@ -1,6 +1,7 @@
 -- find_uses: the objects for which PostgreSQL rejects a DROP without CASCADE. The migrator asks before it begins, and so
 -- does a plan. The answer has no row if what is dropped does not exist.
--- :kind  relation (table, view, index, sequence), column, constraint, function, type, schema or extension.
+-- :kind  relation (table, view, index, sequence), column, constraint, function, type, schema, extension, collation
+--        or text search configuration.
 -- :name  its name as in SQL, perhaps with its schema. A function may have its types in parentheses. For a column or a
 --        constraint, it is the name of the table.
 -- :part  the name of the column or of the constraint, without quotes, or null
@@ -37,6 +38,19 @@ WITH RECURSIVE named (classid, objid, objsubid) AS (
     SELECT 'pg_extension'::regclass, oid, 0
     FROM pg_extension
     WHERE :kind = 'extension' AND quote_ident(extname) = :name
+    UNION ALL
+    SELECT 'pg_collation'::regclass, oid, 0
+    FROM pg_collation
+    WHERE oid = CASE WHEN :kind = 'collation' THEN to_regcollation(:name)::oid END
+    UNION ALL
+    SELECT 'pg_ts_config'::regclass, oid, 0
+    FROM pg_ts_config
+    WHERE :kind = 'text search configuration'
+        AND cfgname = (parse_ident(:name))[cardinality(parse_ident(:name))]
+        AND CASE cardinality(parse_ident(:name))
+            WHEN 1 THEN pg_ts_config_is_visible(oid)
+            ELSE cfgnamespace = to_regnamespace(quote_ident((parse_ident(:name))[1]))
+        END
 ),
 
 -- PostgreSQL drops these objects with it, such as the indexes of a table, and the default of a column.

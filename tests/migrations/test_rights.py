@@ -128,6 +128,9 @@ STATEMENTS = """
     CREATE TABLE closed.more (n int)
     CREATE TABLE more (n int)
     CREATE TABLE more AS SELECT n FROM theirs
+    CREATE TABLE more AS SELECT n FROM theirs WITH NO DATA
+    CREATE MATERIALIZED VIEW more AS SELECT n FROM theirs
+    CREATE MATERIALIZED VIEW more AS SELECT n FROM theirs WITH NO DATA
     CREATE TABLE more (LIKE theirs)
     CREATE TABLE more (LIKE "Ours")
     CREATE TABLE more () INHERITS (theirs)
