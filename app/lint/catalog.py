@@ -465,6 +465,8 @@ class Catalog:
     def forget(self, name: str) -> None:
         """Remove a table or a view with all that belongs to it."""
         self.tables.pop(name, None)
+        for each in [key for key, table in self.tables.items() if name in table.parents and table.bound is not None]:
+            self.forget(each)  # a partition goes with its table
         self.rights.pop(name, None)
         self.revoked = {key: each for key, each in self.revoked.items() if key[0] != name}
         self.policies = {key: each for key, each in self.policies.items() if key[0] != name}

@@ -54,6 +54,11 @@ def test_a_rollback_after_which_the_migration_fails(tmp_path: Path, up: str, dow
         (TABLE + FUNCTION.replace("CREATE", "CREATE OR REPLACE"), "DROP TABLE shelves;"),
         (TABLE + "CREATE INDEX shelves_name_idx ON shelves (name);", "DROP TABLE shelves;"),
         (TABLE + TRIGGER_FUNCTION + TRIGGER, "DROP TABLE shelves; DROP FUNCTION shelve();"),
+        (
+            "CREATE TABLE days (day date NOT NULL) PARTITION BY RANGE (day);"
+            "CREATE TABLE days_2027 PARTITION OF days FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');",
+            "DROP TABLE days;",
+        ),
         ("CREATE SCHEMA IF NOT EXISTS attic;", "SELECT 1;"),
         (TABLE + VIEW, "DROP VIEW names; DROP TABLE shelves;"),
         (TABLE + "CREATE STATISTICS shelf_stx ON id, name FROM shelves;", "DROP TABLE shelves;"),
