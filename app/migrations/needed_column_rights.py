@@ -30,6 +30,8 @@ def used_columns(node: Any) -> Iterator[UsedColumns]:
 def _referenced(node: Any) -> Iterator[UsedColumns]:
     from pglast import ast
 
+    for each in _parts(node, ast.TableLikeClause):
+        yield quoted(each.relation), "SELECT", None, None
     for each in _parts(node, ast.Constraint):
         if isinstance(each.pktable, ast.RangeVar) and each.pk_attrs:
             yield quoted(each.pktable), "REFERENCES", [name.sval for name in each.pk_attrs], None

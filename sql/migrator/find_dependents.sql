@@ -71,6 +71,13 @@ WHERE
 
 UNION
 
+SELECT relname::text, 'partition key of ' || partrelid::regclass
+FROM pg_partitioned_table
+JOIN changed ON attrelid = partrelid AND attnum = ANY (partattrs::smallint[])
+JOIN pg_class ON pg_class.oid = partrelid
+
+UNION
+
 SELECT inhparent::regclass::text, 'parent table ' || inhparent::regclass
 FROM pg_inherits
 WHERE inhrelid IN (SELECT attrelid FROM changed WHERE is_inherited)

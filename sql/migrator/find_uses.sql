@@ -76,6 +76,14 @@ dependent AS (
         AND dropped.objsubid IN (0, refobjsubid)
     WHERE deptype = 'n'
     UNION
+    -- A column may come from a parent.
+    SELECT 'pg_class'::regclass, inhparent, 0, false
+    FROM named
+    JOIN pg_attribute AS child ON :kind = 'column' AND child.attrelid = named.objid AND child.attnum = named.objsubid
+    JOIN pg_inherits ON inhrelid = named.objid
+    JOIN pg_attribute AS parent ON parent.attrelid = inhparent AND parent.attname = child.attname
+    WHERE child.attinhcount > 0 AND NOT parent.attisdropped
+    UNION
     -- An index may belong to a constraint, and any object to an extension.
     SELECT refclassid, refobjid, refobjsubid, true
     FROM named

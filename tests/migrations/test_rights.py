@@ -133,6 +133,8 @@ STATEMENTS = """
     CREATE MATERIALIZED VIEW more AS SELECT n FROM theirs WITH NO DATA
     CREATE TABLE more (LIKE theirs)
     CREATE TABLE more (LIKE "Ours")
+    CREATE TABLE more (LIKE partly)
+    CREATE TABLE more (LIKE readable)
     CREATE TABLE more () INHERITS (theirs)
     CREATE TABLE more () INHERITS (parent)
     CREATE STATISTICS more ON n, m FROM theirs
