@@ -190,6 +190,18 @@ def run(connection: Connection, name: str, folder: str = "migrator", /, **parame
     return run_text(connection, statement(name, folder), **parameters)
 
 
+def find(connection: Connection, name: str, /, **parameters: Any) -> list[TupleRow]:
+    """Return the rows of sql/migrator/NAME.sql, which may look up a function by its types.
+
+    PostgreSQL 15 raises an error if such a type does not exist. Then the function does not exist either.
+    """
+    try:
+        with connection.transaction():
+            return run(connection, name, **parameters).fetchall()
+    except (psycopg.errors.UndefinedObject, psycopg.errors.InvalidSchemaName):
+        return []
+
+
 def run_text(connection: Connection, sql: str, /, **parameters: Any) -> psycopg.Cursor[TupleRow]:
     """Execute SQL whose parameters are written `:name`. Raises psycopg.Error."""
     if parameters:

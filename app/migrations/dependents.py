@@ -12,7 +12,7 @@ from typing import Any
 from psycopg.sql import Identifier
 
 from app.errors import CommandError, ExitCode
-from app.migrations.connection import Connection, run
+from app.migrations.connection import Connection, find, run
 from app.migrations.made_dependents import MadeDependents
 from app.migrations.name_conflicts import cascades, gone_names, named_in, narrowed_tables, parts_of, taken_names
 from app.migrations.needed_rights import signature
@@ -107,7 +107,7 @@ def prevented_drops(connection: Connection, files: Iterable[Path]) -> Iterator[t
                 yield f"{file.name}:{line}", ".".join(names), object
             named = {*gone, *gone_names(node)}
             others = loosened | set(_loosened_tables(node) if len(getattr(node, "cmds", None) or ()) > 1 else ())
-            for name, of_table, object in run(connection, "find_uses", kind=kind, name=sql, part=part):
+            for name, of_table, object in find(connection, "find_uses", kind=kind, name=sql, part=part):
                 if named.isdisjoint({name, of_table}) and of_table not in others:
                     yield f"{file.name}:{line}", ".".join(names), object
         made.follow(node)

@@ -10,7 +10,8 @@ from typing import Any
 
 from psycopg.sql import Identifier
 
-from app.migrations.connection import Connection, run
+from app.migrations.connection import Connection, find
+from app.migrations.needed_rights import signature
 from app.schema.statements import split_statements
 
 RELEVANT = re.compile(r"\b(ALTER|CALL|CREATE|DO|DROP|SET)\b", re.IGNORECASE)
@@ -47,7 +48,7 @@ def taken_names(connection: Connection, files: Iterable[Path]) -> Iterator[tuple
                     free.add(place.relname)
                     continue
                 of, short = _place(kind, place)
-                row = run(connection, "find_name_conflict", kind=kind, of=of, name=name).fetchone()
+                row = next(iter(find(connection, "find_name_conflict", kind=kind, of=of, name=name)), None)
                 is_free = (
                     not free.isdisjoint({name, short, getattr(place, "schemaname", None), *row[1]}) if row else True
                 )
@@ -99,7 +100,6 @@ def _place(kind: str, place: Any) -> tuple[str | None, str]:
 def _made(node: Any) -> Iterator[Made]:
     """Yield what a statement makes. A build CONCURRENTLY is left out, because it repairs its own index."""
     from pglast import ast
-    from pglast.stream import RawStream
 
     match node:
         case (
@@ -125,13 +125,9 @@ def _made(node: Any) -> Iterator[Made]:
             where = schema[0].sval if schema else None
             yield "statistics", ast.RangeVar(schemaname=where, relpersistence="p"), name
         case ast.CreateFunctionStmt(replace=False, funcname=parts):
-            types = [RawStream()(each.argType) for each in node.parameters or () if each.mode.value in INPUTS]
-            name = Identifier(*(part.sval for part in parts or ())).as_string()
-            yield (
-                "function",
-                ast.RangeVar(relname=(parts or ())[-1].sval, relpersistence="p"),
-                f"{name}({', '.join(types)})",
-            )
+            types = [each.argType for each in node.parameters or () if each.mode.value in INPUTS]
+            place = ast.RangeVar(relname=(parts or ())[-1].sval, relpersistence="p")
+            yield "function", place, signature(parts, types)
         case ast.CreateSchemaStmt(if_not_exists=False, schemaname=str(name)):
             yield "schema", None, name
         case ast.CreateExtensionStmt(if_not_exists=False, extname=name):

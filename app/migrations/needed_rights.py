@@ -283,7 +283,11 @@ def signature(parts: Any, types: Any) -> str:
     from pglast.stream import RawStream
 
     name = identifier(parts)
-    return name if types is None else f"{name}({', '.join(RawStream()(each) for each in types or ())})"
+    if types is None:
+        return name
+    # The type of a column, written with %TYPE, cannot be looked up. No function has a type with this name.
+    known = (identifier([RawStream()(each)]) if each.pct_type else RawStream()(each) for each in types)
+    return f"{name}({', '.join(known)})"
 
 
 def identifier(parts: Any) -> str:

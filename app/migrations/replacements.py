@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from app.migrations.connection import Connection, run
+from app.migrations.connection import Connection, find, run
 from app.migrations.made_dependents import temporary_names
 from app.migrations.name_conflicts import INPUTS, cascades, gone_names, narrowed_tables, parts_of
 from app.migrations.needed_rights import identifier, quoted, signature
@@ -90,7 +90,7 @@ def _other_function(connection: Connection, node: Any) -> Iterator[str]:
     has_outputs = any(each.mode.value not in {"i", "d", "v"} for each in node.parameters or ())
     result = node.returnType
     is_known = result is not None and not result.pct_type and not has_outputs
-    row = run(
+    rows = find(
         connection,
         "find_other_function",
         name=signature(node.funcname, [each.argType for each in inputs]),
@@ -99,8 +99,8 @@ def _other_function(connection: Connection, node: Any) -> Iterator[str]:
         is_set=bool(is_known and result.setof),
         parameters=[each.name or "" for each in inputs],
         defaults=sum(each.defexpr is not None for each in inputs),
-    ).fetchone()
-    if row:
+    )
+    for row in rows:
         yield f"{row[0]} has another {row[1]} now ({row[2]}): first drop it"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from app.migrations.connection import OWNER_HINT, Connection, run
+from app.migrations.connection import OWNER_HINT, Connection, find, run
 from app.migrations.name_conflicts import cascades, gone_names
 from app.migrations.needed_column_rights import used_columns
 from app.migrations.needed_create_rights import given_to, language_of, made_in, needs_superuser, types
@@ -93,7 +93,7 @@ def _reasons(connection: Connection, node: Any, free: set[str]) -> Iterator[str]
         yield from (f"this role lacks the right USAGE on the schema {name}" for name in closed)
         return
     for kind, name, is_drop in changed(node):
-        row = run(connection, "find_foreign", kind=kind, name=name, is_drop=is_drop).fetchone()
+        row = next(iter(find(connection, "find_foreign", kind=kind, name=name, is_drop=is_drop)), None)
         if row and not _is_free(name, free):
             yield f"{row[0]} belongs to {row[1]}"
     named: set[tuple[str, str]] = set()  # tables that lack the right on all columns
@@ -114,7 +114,7 @@ def _reasons(connection: Connection, node: Any, free: set[str]) -> Iterator[str]
         if row and not _is_free(table, free):
             yield f"{row[0]} belongs to {row[1]}, and this role lacks the right {right} on the column"
     for kind, name, is_of_columns in granted(node):
-        row = run(connection, "find_ungrantable", kind=kind, name=name, is_of_columns=is_of_columns).fetchone()
+        row = next(iter(find(connection, "find_ungrantable", kind=kind, name=name, is_of_columns=is_of_columns)), None)
         if row and not _is_free(name, free):
             yield f"{row[0]} belongs to {row[1]}, and this role has no right on it that it could grant or revoke"
     for table in truncated(node, is_cascade=True):
@@ -135,7 +135,7 @@ def _may_not_make(connection: Connection, node: Any, free: set[str]) -> Iterator
     """Yield why the role may not make what a statement makes."""
     places = [(kind, name, None) for kind, name in made_in(node)]
     for kind, place, owner in (*places, *given_to(node)):
-        row = run(connection, "find_uncreatable", kind=kind, name=place, owner=owner).fetchone()
+        row = next(iter(find(connection, "find_uncreatable", kind=kind, name=place, owner=owner)), None)
         if row and not _is_free(place or "", free) and not _is_free(row[1], free):
             yield f"the role {row[0]} may not create objects in the schema {row[1]}"
     for name in types(node):
