@@ -213,6 +213,8 @@ def thumbnail(
             is_jpeg = image.get("vips-loader") == "jpegload_source"
             limits = "[fail_on=truncated,unlimited]" if is_jpeg else "[fail_on=error]"
             source = _source(_with_end(content) if is_jpeg else content)
+            if is_jpeg and not _is_complete(content):  # with an end, no limit would tell that rows are missing
+                _require_sound(_with_end(content))
             image = pyvips.Image.thumbnail_source(
                 source, size, height=size, size="down", option_string=limits, **profile
             )

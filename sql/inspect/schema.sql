@@ -370,10 +370,12 @@ things (thing, definition, comment) AS (
 
     UNION ALL
 
+    -- Each role has USAGE of the schema public, unless somebody took it away. For another schema it may not need it.
     SELECT DISTINCT 'grant on schema to ' || grantee, 'nothing', NULL
     FROM rights
     JOIN pg_roles ON quote_ident(rolname) = grantee
     WHERE NOT is_usual
+        AND current_schema() = 'public'
         AND object !~ '^default privileges'
         AND NOT has_schema_privilege(pg_roles.oid, quote_ident(current_schema())::regnamespace, 'USAGE')
 

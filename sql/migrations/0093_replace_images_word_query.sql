@@ -20,7 +20,7 @@ DECLARE
         SELECT string_agg('''=' || replace(replace(term, '\', '\\'), '''', '''''') || '''', ' & ')
         FROM unnest(terms) AS term
     );
-    mark CONSTANT text := E'\ue000'; -- of no script. It follows each umlaut, because ü is also written ue
+    mark CONSTANT text := convert_from('\xee8080', 'UTF8'); -- U+E000, of no script. It follows each umlaut, because ü is also written ue
     folded CONSTANT text := images_fold(
         CASE
             WHEN octet_length(words) = char_length(words) THEN words

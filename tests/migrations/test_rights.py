@@ -334,13 +334,13 @@ STATEMENTS = """
     CREATE TEMP VIEW more AS SELECT 1
     CREATE TEMP TABLE more AS SELECT 1
     ALTER TABLE "Ours" OWNER TO team
-    ALTER TABLE "Ours" OWNER TO guest
+    ALTER TABLE "Ours" OWNER TO outsider
     ALTER TABLE narrow.ours OWNER TO team
     ALTER TABLE narrow.ours OWNER TO mover
     ALTER FUNCTION our_function(int) OWNER TO team
-    ALTER FUNCTION our_function(int) OWNER TO guest
-    ALTER TYPE narrow.kind OWNER TO guest
-    ALTER SEQUENCE our_sequence OWNER TO guest
+    ALTER FUNCTION our_function(int) OWNER TO outsider
+    ALTER TYPE narrow.kind OWNER TO outsider
+    ALTER SEQUENCE our_sequence OWNER TO outsider
     CREATE TABLE more (a secret_type)
     CREATE TABLE more (a secret_type[])
     CREATE TABLE more (a their_type)
@@ -447,8 +447,8 @@ EXTENSIONS = """
 @pytest.fixture
 def mover(admin: psycopg.Connection, empty_database: str) -> Iterator[str]:
     """The URL of a role that may create tables, and use some of those that the role keeper owns."""
-    admin.execute("CREATE ROLE keeper; CREATE ROLE mover LOGIN; CREATE ROLE team; CREATE ROLE guest")
-    admin.execute("GRANT team, guest TO mover")
+    admin.execute("CREATE ROLE keeper; CREATE ROLE mover LOGIN; CREATE ROLE team; CREATE ROLE outsider")
+    admin.execute("GRANT team, outsider TO mover")
     with psycopg.connect(empty_database) as connection:
         connection.execute("GRANT CREATE ON SCHEMA public TO keeper, mover, team")
         name = connection.info.dbname
@@ -459,8 +459,8 @@ def mover(admin: psycopg.Connection, empty_database: str) -> Iterator[str]:
             connection.execute("GRANT MAINTAIN ON maintained, maintained_rows TO mover")
     yield as_role(empty_database, "mover")
     with psycopg.connect(empty_database) as connection:
-        connection.execute("DROP OWNED BY keeper, mover, team, guest CASCADE")
-    admin.execute("DROP ROLE keeper, mover, team, guest")
+        connection.execute("DROP OWNED BY keeper, mover, team, outsider CASCADE")
+    admin.execute("DROP ROLE keeper, mover, team, outsider")
 
 
 def differences(connection: psycopg.Connection, file: Path, statements: str) -> list[str]:

@@ -186,6 +186,7 @@ def test_the_packages_for_any_project_know_no_name_of_this_one() -> None:
         "consistency_images.sql",
         "keep_objects.sql",
         *(f"fill_images{each}.sql" for each in ("", ".0048", ".0054")),
+        "fill_content_checks.sql",
     }
 
     found = [

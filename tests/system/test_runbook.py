@@ -50,6 +50,8 @@ HINTED = {
 MIN_WORDS = 2  # of a message
 OTHERS = [  # messages that are not an argument of such a call, or have too few words
     "503 METHOD PATH: ERROR: REASON",
+    "PostgreSQL at PLACE has not answered for N s. A migrator that writes waits for it",
+    "PostgreSQL did not confirm that the statement was cancelled, so it may still run. The connection was closed",
     "image ID: no bytes under KEY",
     "image ID: SIZE bytes under KEY, its row has OTHER",
     "image ID: the bytes under KEY have another SHA-256",
