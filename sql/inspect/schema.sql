@@ -370,7 +370,7 @@ things (thing, definition, comment) AS (
 
     UNION ALL
 
-    -- If a role has no USAGE of the schema public, somebody took it away. In another schema, it may not need it.
+    -- By default, each role has USAGE of the schema public. In another schema, it may not need it.
     SELECT DISTINCT 'grant on schema to ' || grantee, 'nothing', NULL
     FROM rights
     JOIN pg_roles ON quote_ident(rolname) = grantee
