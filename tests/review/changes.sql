@@ -156,7 +156,7 @@ $$;
 -- MIGRATION drop_images_description
 ALTER TABLE images DROP COLUMN description;
 -- ROLLBACK
--- loses: nothing that is left
+-- loses: nothing (the migration has lost the descriptions)
 ALTER TABLE images ADD COLUMN description text;
 
 -- CHANGE unsafe: rename a column
@@ -168,12 +168,6 @@ ALTER TABLE images RENAME COLUMN title TO caption;
 ALTER TABLE images RENAME COLUMN caption TO title;
 
 -- CHANGE care: NOT NULL for a column that may be empty
-
--- MIGRATION check_images_capture
-ALTER TABLE images ADD CONSTRAINT images_capture_not_null CHECK (capture IS NOT NULL) NOT VALID;
--- ROLLBACK
--- loses: nothing
-ALTER TABLE images DROP CONSTRAINT images_capture_not_null;
 
 -- MIGRATION fill_images_capture
 -- backfill: images
@@ -187,6 +181,12 @@ BEGIN
     NULL;
 END
 $$;
+
+-- MIGRATION check_images_capture
+ALTER TABLE images ADD CONSTRAINT images_capture_not_null CHECK (capture IS NOT NULL) NOT VALID;
+-- ROLLBACK
+-- loses: nothing
+ALTER TABLE images DROP CONSTRAINT images_capture_not_null;
 
 -- MIGRATION validate_images_capture
 ALTER TABLE images VALIDATE CONSTRAINT images_capture_not_null;
