@@ -115,10 +115,10 @@ def test_a_hidden_transaction_that_soon_ends_is_not_in_the_way(
     admin: psycopg.Connection, database: str, holder: psycopg.Connection
 ) -> None:
     """Only a member of pg_read_all_stats sees how old the transactions of other roles are."""
-    admin.execute("CREATE ROLE onlooker LOGIN")
+    admin.execute("CREATE ROLE outsider_of_statistics LOGIN")
     try:
         with (
-            psycopg.connect(as_role(database, "onlooker"), autocommit=True) as connection,
+            psycopg.connect(as_role(database, "outsider_of_statistics"), autocommit=True) as connection,
             psycopg.connect(database) as passing,
         ):
             holder.execute("SELECT FROM images LIMIT 0")
@@ -128,7 +128,7 @@ def test_a_hidden_transaction_that_soon_ends_is_not_in_the_way(
             live = read_live(connection)
             end.join()
     finally:
-        admin.execute("DROP ROLE onlooker")
+        admin.execute("DROP ROLE outsider_of_statistics")
 
     [blocker] = live.blockers("images", "ACCESS EXCLUSIVE")
     assert blocker.process == holder.info.backend_pid

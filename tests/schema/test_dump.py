@@ -10,26 +10,26 @@ from tests.conftest import as_role
 
 
 @pytest.fixture
-def keeper(admin: psycopg.Connection, empty_database: str) -> Iterator[str]:
+def dumper(admin: psycopg.Connection, empty_database: str) -> Iterator[str]:
     """The URL of a role that owns a table, beside the schemas of another role."""
-    admin.execute("CREATE ROLE keeper LOGIN")
+    admin.execute("CREATE ROLE dumper LOGIN")
     with psycopg.connect(empty_database) as connection:
-        connection.execute("GRANT CREATE ON SCHEMA public TO keeper; SET ROLE keeper; CREATE TABLE own (n int)")
+        connection.execute("GRANT CREATE ON SCHEMA public TO dumper; SET ROLE dumper; CREATE TABLE own (n int)")
         connection.execute('RESET ROLE; CREATE SCHEMA theirs; CREATE SCHEMA "The Irs*"')
         connection.execute('CREATE TABLE theirs.secrets (n int); CREATE TABLE "The Irs*".rows (n int)')
-        connection.execute("GRANT USAGE ON SCHEMA theirs TO keeper; GRANT SELECT ON theirs.secrets TO keeper")
-    yield as_role(empty_database, "keeper")
+        connection.execute("GRANT USAGE ON SCHEMA theirs TO dumper; GRANT SELECT ON theirs.secrets TO dumper")
+    yield as_role(empty_database, "dumper")
     with psycopg.connect(empty_database) as connection:
-        connection.execute("DROP OWNED BY keeper")
-    admin.execute("DROP ROLE keeper")
+        connection.execute("DROP OWNED BY dumper")
+    admin.execute("DROP ROLE dumper")
 
 
 def test_the_schema_file_is_what_the_migrations_make(database: str) -> None:
     assert dump(database) == (ROOT / "sql" / "schema.sql").read_text()
 
 
-def test_the_schemas_of_another_owner_are_left_out(keeper: str) -> None:
-    text = dump(keeper)
+def test_the_schemas_of_another_owner_are_left_out(dumper: str) -> None:
+    text = dump(dumper)
 
     assert "CREATE TABLE own " in text
     assert "secrets" not in text

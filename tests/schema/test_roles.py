@@ -125,13 +125,13 @@ def test_a_token_is_found_by_its_id_alone(database: str, connection: psycopg.Con
     with psycopg.connect(as_role(database, "images_app"), autocommit=True) as app:
         assert [app.execute(call).fetchone() for call in calls] == [("read", True), (True, True), (2, 3), (True, 100)]
         assert app.execute("SELECT * FROM images_find_token(md5('b')::uuid)").fetchall() == []
-    connection.execute("DROP ROLE IF EXISTS another")
-    connection.execute("CREATE ROLE another LOGIN")
-    with psycopg.connect(as_role(database, "another"), autocommit=True) as other:
+    connection.execute("DROP ROLE IF EXISTS bystander")
+    connection.execute("CREATE ROLE bystander LOGIN")
+    with psycopg.connect(as_role(database, "bystander"), autocommit=True) as other:
         for call in (*calls, "SELECT images_record_token_event()"):
             with pytest.raises(InsufficientPrivilege):
                 other.execute(call)
-    connection.execute("DROP ROLE another")
+    connection.execute("DROP ROLE bystander")
 
 
 def test_no_object_of_the_caller_takes_the_place_of_a_table(database: str, connection: psycopg.Connection) -> None:
