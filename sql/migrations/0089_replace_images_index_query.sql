@@ -15,7 +15,6 @@
 -- Cost:  none, also with ten million rows.
 -- depends: 0088_replace_images_word_query
 
--- allow: function-replaced because both queries find the same images, and both releases call it in the same way
 CREATE OR REPLACE FUNCTION images_index_query(terms text[], words text, whole tsquery)
 RETURNS tsquery
 LANGUAGE plpgsql

@@ -24,8 +24,8 @@ WITH sought (query) AS MATERIALIZED (
     SELECT images_word_query($1, $2, 'whole')
 ),
 
-indexed (query) AS MATERIALIZED (
-    SELECT images_index_query($1, $2, query)
+indexed (queries) AS MATERIALIZED (
+    SELECT images_index_queries($1, $2, query)
     FROM sought
 ),
 
@@ -107,7 +107,7 @@ counted (images) AS MATERIALIZED (
         FROM (
             SELECT created_at, image_id, words
             FROM image_words
-            WHERE words @@ (SELECT query FROM indexed)
+            WHERE words @@ ANY ((SELECT queries FROM indexed)::tsquery[])
                 AND (SELECT yes FROM has_words)
                 AND NOT (SELECT yes FROM is_many)
             OFFSET 0

@@ -47,8 +47,8 @@ WITH sought (query) AS MATERIALIZED (
     SELECT images_word_query($9, $10, 'whole')
 ),
 
-indexed (query) AS MATERIALIZED (
-    SELECT images_index_query($9, $10, query)
+indexed (queries) AS MATERIALIZED (
+    SELECT images_index_queries($9, $10, query)
     FROM sought
 ),
 
@@ -214,7 +214,7 @@ matching AS (
     FROM (
         SELECT created_at, image_id, words
         FROM image_words
-        WHERE words @@ (SELECT query FROM indexed)
+        WHERE words @@ ANY ((SELECT queries FROM indexed)::tsquery[])
         OFFSET 0
     ) AS found
     WHERE (SELECT yes FROM matches_are_rare)

@@ -7,7 +7,7 @@
 -- * Otherwise read on until 1,000 match. It stops after as many images as the index would find. images_rows_to_walk
 --   estimates this number.
 -- * Find all matches with the index of words. This runs if the second way does not find 1,000, or probably would not.
---   images_index_query decides whether the index is asked for the last word too.
+--   images_index_queries decides how the index is asked for the last word.
 -- The way does not depend on the page, so all pages have the same order. OFFSET 0 keeps the period out of the look-up.
 -- $1 timestamptz, $2 uuid  only images before this position in time; 'infinity' or similar for no limit
 -- $3 timestamptz           only images of this time or later
@@ -28,8 +28,8 @@ WITH sought (query) AS MATERIALIZED (
     SELECT images_word_query($8, $9, 'whole')
 ),
 
-indexed (query) AS MATERIALIZED (
-    SELECT images_index_query($8, $9, query)
+indexed (queries) AS MATERIALIZED (
+    SELECT images_index_queries($8, $9, query)
     FROM sought
 ),
 
@@ -86,7 +86,7 @@ matching AS MATERIALIZED (
     FROM (
         SELECT created_at, image_id, words
         FROM image_words
-        WHERE words @@ (SELECT query FROM indexed)
+        WHERE words @@ ANY ((SELECT queries FROM indexed)::tsquery[])
         OFFSET 0
     ) AS found
     WHERE (SELECT yes FROM index_is_needed)

@@ -19,7 +19,7 @@
 -- Index: image_terms_pkey, then image_words_words_idx. image_words_pkey and images_pkey for each image. Not
 -- bounded: terms and words that many images have together, but not enough of the newest. All their matches are sorted. If
 -- there are hardly any matches, the index entries of the rarest term are read: 2 ms for 20,000. If the last word begins
--- many more words than the rest finds, each image that the rest finds is read: 2 us for each.
+-- many longer words, and the rest finds far fewer images, each image that the rest finds is read: 2 us for each.
 -- example a common tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street}', NULL
 -- example a tag of 2 in 100: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:city-7}', NULL
 -- example a rare tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:eclipse}', NULL
@@ -50,8 +50,8 @@ WITH sought (query) AS MATERIALIZED (
     SELECT images_word_query($5, $6, 'whole')
 ),
 
-indexed (query) AS MATERIALIZED (
-    SELECT images_index_query($5, $6, query)
+indexed (queries) AS MATERIALIZED (
+    SELECT images_index_queries($5, $6, query)
     FROM sought
 ),
 
@@ -170,7 +170,7 @@ page AS (
     FROM (
         SELECT created_at, image_id, words
         FROM image_words
-        WHERE words @@ (SELECT query FROM indexed)
+        WHERE words @@ ANY ((SELECT queries FROM indexed)::tsquery[])
         OFFSET 0
     ) AS matching
     WHERE (SELECT yes FROM index_is_needed)

@@ -45,8 +45,8 @@ WITH sought (query) AS MATERIALIZED (
     SELECT images_word_query($8, $9, 'whole')
 ),
 
-indexed (query) AS MATERIALIZED (
-    SELECT images_index_query($8, $9, query)
+indexed (queries) AS MATERIALIZED (
+    SELECT images_index_queries($8, $9, query)
     FROM sought
 ),
 
@@ -212,7 +212,7 @@ matching AS (
     FROM (
         SELECT created_at, image_id, words
         FROM image_words
-        WHERE words @@ (SELECT query FROM indexed)
+        WHERE words @@ ANY ((SELECT queries FROM indexed)::tsquery[])
         OFFSET 0
     ) AS found
     WHERE (SELECT yes FROM matches_are_rare)

@@ -29,8 +29,8 @@ WITH sought (query) AS MATERIALIZED (
     SELECT images_word_query($6, $7, 'whole')
 ),
 
-indexed (query) AS MATERIALIZED (
-    SELECT images_index_query($6, $7, query)
+indexed (queries) AS MATERIALIZED (
+    SELECT images_index_queries($6, $7, query)
     FROM sought
 ),
 
@@ -120,7 +120,7 @@ page AS (
     FROM (
         SELECT created_at, image_id, words
         FROM image_words
-        WHERE words @@ (SELECT query FROM indexed)
+        WHERE words @@ ANY ((SELECT queries FROM indexed)::tsquery[])
         OFFSET 0
     ) AS matching
     WHERE (SELECT yes FROM index_is_needed)

@@ -4,6 +4,7 @@
 
 import unicodedata
 from collections.abc import Iterator
+from itertools import product
 
 import psycopg
 import pytest
@@ -287,15 +288,81 @@ def test_any_words_are_read_and_the_index_is_asked_for_no_less(
         values = {"text": text, "sought": sought, "terms": terms, "stored": [f"={term}" for term in terms]}
         row = functions.execute(
             """
-            SELECT document @@ whole, document @@ narrow, indexed IN (whole, narrow) OR whole IS NULL
+            SELECT document @@ whole, document @@ narrow, indexed IN (ARRAY[whole], ARRAY[narrow])
             FROM (SELECT images_vector(%(text)s) || array_to_tsvector(%(stored)s::text[])) AS made (document)
             CROSS JOIN images_word_query(%(terms)s, %(sought)s, 'whole') AS whole
             CROSS JOIN images_word_query(%(terms)s, %(sought)s, 'rest') AS narrow
-            CROSS JOIN images_index_query(%(terms)s, %(sought)s, whole) AS indexed
+            CROSS JOIN images_index_queries(%(terms)s, %(sought)s, whole) AS indexed
             """,
             values,
         ).fetchone()
         assert row in ((True, True, True), (False, True, True), (False, False, True), (None, None, True)), sought
+
+
+@settings(max_examples=few(500))
+@example(before="x", last="g", after="əlin")
+@example(before="x or y", last="boats", after="")
+@example(before="red", last="boats", after="boat")
+@example(before="IMG_", last="0", after="07")
+@given(
+    before=TEXT,
+    last=st.one_of(st.text("abz", min_size=1, max_size=3), st.text("019", min_size=1, max_size=3)),
+    after=TEXT,
+)
+def test_a_common_last_word_is_asked_for_in_three_ways(
+    before: str, last: str, after: str, functions: psycopg.Connection
+) -> None:
+    """Each image that matches has the word itself, a longer word, or the mark."""
+    with functions.transaction():
+        functions.execute("CREATE TEMP TABLE image_words (words tsvector) ON COMMIT DROP")
+        functions.execute("INSERT INTO image_words SELECT images_vector(%s) FROM generate_series(1, 30)", [last])
+        for sought, title in product(
+            (f"{before} {last}", f"x {last}", f"{before}-{last}", f'"{before}" or y {last}'),
+            (f"{before} {last}{after}", f"{before} {after}"),
+        ):
+            row = functions.execute(
+                """
+                SELECT
+                    document @@ ANY (indexed),
+                    document @@ whole,
+                    cardinality(indexed) = CASE WHEN narrow IS NULL OR last_word IS NULL THEN 1 ELSE 3 END
+                FROM images_word_query('{tag:a}', %(sought)s, 'whole') AS whole
+                CROSS JOIN images_word_query('{tag:a}', %(sought)s, 'rest') AS narrow
+                CROSS JOIN images_word_query('{tag:a}', %(sought)s, 'last') AS last_word
+                CROSS JOIN images_index_queries('{tag:a}', %(sought)s, whole) AS indexed
+                CROSS JOIN images_word_document(%(title)s, 'y', 'x', '{a}', 'image/jpeg') AS document
+                """,
+                {"sought": sought, "title": title},
+            ).fetchone()
+            assert row in ((True, True, True), (True, False, True), (False, False, True)), sought
+
+
+@pytest.mark.parametrize(
+    ("title", "is_marked"),
+    [
+        ("gəlin", True),
+        ("a gəlin", True),
+        ("xя" * 300, True),
+        ("x" * 500 + "я", False),
+        ("əgəlin", False),
+        ("München, Straße, Łódź, Ærø, Þór, İstanbul", False),
+        ("harbour—night, don’t", False),
+        ("tower東京 12月 a🌅", False),
+    ],
+)
+def test_an_image_with_a_word_of_two_alphabets_has_a_mark(
+    title: str, is_marked: bool, functions: psycopg.Connection
+) -> None:
+    [mark, *of_terms] = functions.execute(
+        """
+        SELECT
+            images_word_document(NULL, %(title)s, 'a.jpg', '{}', 'image/jpeg') @@ '''=mixed''',
+            images_mixed_mark(array_to_tsvector('{=tag:gəlin,=type:image/ə}')) = ''
+        """,
+        {"title": title},
+    ).fetchone() or [None]
+
+    assert (mark, of_terms) == (is_marked, [True])
 
 
 # Images by their numbers from 0: the time, and which ones have the tag and the word `eclipse`.
@@ -339,11 +406,18 @@ def test_the_index_is_asked_for_a_rare_word_however_the_images_are_arranged(
         FROM generate_series(0, 3999) AS n
         """.encode()  # noqa: S608 constants of this module
     )
-    asked = "SELECT images_index_query('{tag:city}', %(words)s, images_word_query('{tag:city}', %(words)s, 'whole'))"
-    [rare, common] = [(functions.execute(asked, {"words": words}).fetchone() or ())[0] for words in ("ecl", "harb")]
-    assert rare == "'=tag:city' & 'ecl':*"
+    asked = """
+        SELECT images_index_queries('{tag:city}', %(words)s, images_word_query('{tag:city}', %(words)s, 'whole'))::text[]
+    """
+    [rare, beginning, word] = [
+        (functions.execute(asked, {"words": words}).fetchone() or ())[0] for words in ("ecl", "harb", "harbour")
+    ]
+    assert rare == ["'=tag:city' & 'ecl':*"]
     # If the tag is rare too, the index would read all of the common word.
-    assert common == ("'=tag:city'" if "rare tag" in case else "'=tag:city' & 'harb':*")
+    assert beginning == ["'=tag:city'" if "rare tag" in case else "'=tag:city' & 'harb':*"]
+    assert word[0] == "'=tag:city' & 'harbour'"
+    assert word[1].startswith("'=tag:city' & ( 'harboura':* | 'harbourb':* | ")
+    assert word[2] == "'=tag:city' & '=mixed'"
 
 
 @settings(max_examples=few(500))
