@@ -1,6 +1,6 @@
 -- Creates images_mixed_mark(): the mark of an image that has a word of two alphabets.
 --
--- What:  a function that returns =mixed if a word begins with letters from a to z and goes on with others, as in gəlin.
+-- What:  a function that returns =mixed if in one word, other letters follow letters from a to z, as in gəlin.
 -- Why:   a search whose last word is `fog` also finds foggy. images_index_queries (0097) asks the index for fog, and for
 --        foga, fogb, ... as beginnings of words. That takes a third of the time of all words that begin with fog.
 --        Letters after fog that are not from a to z cannot be listed. The mark finds the images that have such a word.

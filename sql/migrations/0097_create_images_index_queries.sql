@@ -1,7 +1,7 @@
 -- Creates images_index_queries(): what the index of image_words is asked for, as several queries.
 --
--- What:  a function that estimates, as images_index_query() of 0089, and has a third choice. For a last word `fog`, it
---        is the word fog itself, the longer words (foga, fogb, ... as beginnings), and the images with the mark of 0094.
+-- What:  a function that estimates, as images_index_query() of 0089, and has a third choice. For a last word `fog`, these
+--        are three queries: for fog itself, for longer words (foga, fogb, ... as beginnings), and for the mark of 0094.
 -- Why:   GIN collects all images that have a word with a given beginning, before it looks at the other words. It does not
 --        do so for a whole word. At a million images of which one in six has fog, `morning fog` took 23 ms of CPU, and 9
 --        ms with fog in quotes. `fog` with a tag of 2 in 100 took 16 ms, and 3 ms. Now both take as long as in

@@ -5,6 +5,6 @@
 -- Locks: none.
 -- Cost:  none.
 -- phase: contract
--- depends: 0079_fill_image_words 0097_create_images_index_queries
+-- depends: 0097_create_images_index_queries
 
 DROP FUNCTION images_index_query(text[], text, tsquery);

@@ -18,8 +18,8 @@
 -- $6 text                  words as people write them (images_word_query), or NULL
 -- Index: image_terms_pkey, then image_words_words_idx. image_words_pkey and images_pkey for each image. Not
 -- bounded: terms and words that many images have together, but not enough of the newest. All their matches are sorted. If
--- there are hardly any matches, the index entries of the rarest term are read: 2 ms for 20,000. If the last word begins
--- many longer words, and the rest finds far fewer images, each image that the rest finds is read: 2 us for each.
+-- there are hardly any matches, the index entries of the rarest term are read: 2 ms for 20,000. If many images
+-- have longer words than the last one, but the rest finds few, each of these few is read: 2 us for each.
 -- example a common tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:street}', NULL
 -- example a tag of 2 in 100: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:city-7}', NULL
 -- example a rare tag: 'infinity', md5('')::uuid, '-infinity', 50, '{tag:eclipse}', NULL

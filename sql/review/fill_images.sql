@@ -14,6 +14,7 @@
 -- * 3 have a position: all over the world, and one in 50,000 at 48.2 N, 11.5 E
 -- Extremes, of 1,000 images:
 -- * 1 file name of 255 characters, 1 title of 200, 1 tag of 100
+-- * 1 title with a word of two alphabets
 -- * 1 capture that was never read
 INSERT INTO images (
     id,
@@ -52,6 +53,7 @@ SELECT
     sha256(n::text::bytea),
     CASE
         WHEN mod(n, 1000) = 502 THEN rpad('Corner ' || n || ' ', 200, 'x')
+        WHEN mod(n, 1000) = 504 THEN 'Corner ' || n || ' in Azərbaycan'
         WHEN mod(n, 2) = 0
             THEN 'Corner ' || mod(n * 31, 9000) || ' in the ' || (ARRAY['morning', 'rain', 'fog'])[1 + mod(n, 3)]
     END,

@@ -3518,7 +3518,7 @@ SELECT rv_fill_one(id) FROM (SELECT id FROM images WHERE description IS NULL LIM
 ALTER TABLE image_terms ADD COLUMN counted bigint;
 
 -- unsafe (PostgreSQL DROP ROUTINE): IF EXISTS, with its schema, of a function under an index query
-DROP ROUTINE IF EXISTS public.images_index_query(text[], text, tsquery);
+DROP ROUTINE IF EXISTS public.images_index_queries(text[], text, tsquery);
 
 -- unsafe (PostgreSQL ALTER ROUTINE): a rename as a routine
 ALTER ROUTINE images_fold(text) RENAME TO fold_text;
@@ -4342,13 +4342,13 @@ CREATE FUNCTION titles_of(which text) RETURNS SETOF text LANGUAGE sql STABLE BEG
 CREATE FUNCTION titles_of(which text) RETURNS SETOF text LANGUAGE sql STABLE BEGIN ATOMIC SELECT heading FROM images WHERE content_type = which; END;
 
 -- unsafe (PostgreSQL CREATE FUNCTION): other names of the parameters
-CREATE OR REPLACE FUNCTION images_index_query(listed text[], words text, whole tsquery) RETURNS tsquery LANGUAGE sql STABLE PARALLEL SAFE RETURN whole;
+CREATE OR REPLACE FUNCTION images_index_queries(listed text[], words text, whole tsquery) RETURNS tsquery[] LANGUAGE sql STABLE PARALLEL SAFE RETURN ARRAY[whole];
 
 -- unsafe (PostgreSQL CREATE FUNCTION): another type of the result
-CREATE OR REPLACE FUNCTION images_index_query(terms text[], words text, whole tsquery) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN words;
+CREATE OR REPLACE FUNCTION images_index_queries(terms text[], words text, whole tsquery) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN words;
 
 -- unsafe (PostgreSQL CREATE FUNCTION): it is there, and there is no OR REPLACE
-CREATE FUNCTION images_index_query(terms text[], words text, whole tsquery) RETURNS tsquery LANGUAGE sql STABLE PARALLEL SAFE RETURN whole;
+CREATE FUNCTION images_index_queries(terms text[], words text, whole tsquery) RETURNS tsquery[] LANGUAGE sql STABLE PARALLEL SAFE RETURN ARRAY[whole];
 
 -- unsafe (PostgreSQL CREATE FUNCTION): a parameter without a default after one that has it
 CREATE FUNCTION shelf_of(room text DEFAULT '', name text) RETURNS text LANGUAGE sql IMMUTABLE RETURN room || name;
@@ -4728,7 +4728,7 @@ SELECT pg_backup_start('before the change');
 CHECKPOINT;
 
 -- care (PostgreSQL ALTER FUNCTION): more memory for the estimate of a search
-ALTER FUNCTION images_index_query(text[], text, tsquery) SET work_mem = '64MB';
+ALTER FUNCTION images_index_queries(text[], text, tsquery) SET work_mem = '64MB';
 
 -- unsafe (PostgreSQL ALTER FUNCTION): the trigger no longer finds its tables
 ALTER FUNCTION images_list_inserted() RESET ALL;

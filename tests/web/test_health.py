@@ -87,7 +87,8 @@ def test_the_previous_release_works_on_this_schema(database: str, phase: str) ->
     """
     last = FILES[-1]
     if phase == "expand":
-        assert yoyo_on(database, "rollback", "-r", CONTRACTS[0]).returncode == 0
+        for migration in reversed(CONTRACTS):
+            assert yoyo_on(database, "rollback", "-r", migration).returncode in {0, 2}  # another one took it along
         last = next(path for path in reversed(FILES) if path.stem not in CONTRACTS)
     release = releases.previous(last)
     if release is None:
