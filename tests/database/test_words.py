@@ -407,7 +407,8 @@ def test_the_index_is_asked_for_a_rare_word_however_the_images_are_arranged(
         """.encode()  # noqa: S608 constants of this module
     )
     asked = """
-        SELECT images_index_queries('{tag:city}', %(words)s, images_word_query('{tag:city}', %(words)s, 'whole'))::text[]
+        SELECT images_index_queries('{tag:city}', %(words)s, whole)::text[]
+        FROM images_word_query('{tag:city}', %(words)s, 'whole') AS whole
     """
     [rare, beginning, word] = [
         (functions.execute(asked, {"words": words}).fetchone() or ())[0] for words in ("ecl", "harb", "harbour")
