@@ -18,6 +18,7 @@ from app.migrations.output import Output, requested
 from app.migrations.validation import faults
 from app.project import Project, current
 from app.review.baseline import Baseline, generate, release_of
+from app.schema.files import read_own
 from app.settings import read_review_settings
 from app.text import count, one_line
 
@@ -156,4 +157,4 @@ def _mentions(project: Project, replaced: Sequence[Path]) -> list[Path]:
     """Return the SQL files that name one of the deleted files, as \\ir of psql does."""
     names = re.compile("|".join(path.name.replace(".", r"\.") for path in replaced))
     files = sorted(path for path in project.sql.rglob("*.sql") if path.parent != project.migrations)
-    return [path for path in files if names.search(path.read_text(encoding="utf-8"))]
+    return [path for path in files if names.search(read_own(path))]

@@ -69,11 +69,15 @@ def _journal(first: str, orders: dict[str, Order], folder: Path) -> dict[str, An
 
 def _move(journal: Path) -> list[tuple[str, str]]:
     """Do what the journal says, as far as it is not done yet, and remove the journal."""
-    planned = json.loads(_read(journal))
-    folder, main, apart = journal.parent, planned["main"], planned["apart"]
-    moves: list[tuple[str, str]] = [(old, new) for old, new in planned["moves"]]
+    try:
+        planned = json.loads(_read(journal))
+        main, apart, texts = planned["main"], planned["apart"], planned["texts"].items()
+        moves: list[tuple[str, str]] = [(old, new) for old, new in planned["moves"]]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise CommandError(f"{journal} is not a file of this command.", "delete it") from error
+    folder = journal.parent
     changed = {old: new for old, new in moves if old != new}
-    for path, digest in planned["texts"].items():
+    for path, digest in texts:
         text = _read(Path(path)) if Path(path).exists() else ""
         if _digest(text) == digest:
             _write(Path(path), ID.sub(lambda match: changed.get(match[0], match[0]), text))
@@ -112,16 +116,16 @@ def _texts(folder: Path) -> Iterator[Path]:
 
 
 def _read(path: Path) -> str:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         return file.read()
 
 
 def _write(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.part")
-    with draft.open("w", encoding="utf-8", newline="") as file:
+    with draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.write(text)
     draft.replace(path)
 
 
 def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
+    return sha256(text.encode(errors="surrogateescape")).hexdigest()

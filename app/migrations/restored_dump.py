@@ -10,6 +10,7 @@ from app.migrations.dump import inspect
 from app.program import SCHEMA
 from app.project import current
 from app.schema.drift import drift
+from app.schema.files import read_own
 
 TABLE = re.compile("(table [^:]+): ")
 LOST = (
@@ -63,6 +64,6 @@ def explain_lost_history(connection: Connection) -> str:
 def _find_tables(connection: Connection) -> tuple[list[str], bool]:
     """Return the tables that the schema file has too, and whether the whole schema is that of the file."""
     lines = inspect(connection, comments=True)
-    expected = current().schema_file.read_text(encoding="utf-8") if current().schema_file.exists() else ""
+    expected = read_own(current().schema_file) if current().schema_file.exists() else ""
     tables = [match[1] for line in lines if (match := TABLE.match(line)) and f"-- {match[1]}: " in expected]
     return tables, bool(tables) and not drift(lines)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.errors import CommandError
 from app.migrations.connection import RESTORE, SEARCH_PATH, Connection, run
 from app.project import current
+from app.schema.files import read_own
 
 HISTORY = "_yoyo_migration"
 COLUMN = re.compile(r"^-- column (.+)\.(.+?): ", re.MULTILINE)  # in schema.sql
@@ -97,7 +98,7 @@ def _reject_hidden(connection: Connection, tables: Collection[str]) -> None:
 def _is_like_ours(found: _Found) -> bool:
     """Return whether half of a table's columns are in schema.sql. Other programs can have a table of the same name."""
     file = current().schema_file
-    columns = COLUMN.findall(file.read_text(encoding="utf-8")) if file.exists() else []
+    columns = COLUMN.findall(read_own(file)) if file.exists() else []
     expected = {column for table, column in columns if table == found.table}
     return not expected or 2 * len(expected.intersection(found.columns)) >= max(len(found.columns), 1)
 

@@ -19,6 +19,7 @@ from app.migrations.backfill_batches import Plan, execute, find_range, plan_of
 from app.migrations.backfill_statement import RANGE, range_columns
 from app.migrations.connection import Connection, run
 from app.project import current
+from app.schema.files import read_own
 from app.schema.headers import purpose
 from app.schema.statements import split_statements
 
@@ -64,7 +65,7 @@ def _has_table(connection: Connection) -> bool:
 
 
 def _read(connection: Connection, path: Path) -> Check:
-    text = path.read_text(encoding="utf-8")
+    text = read_own(path)
     table, statements = TABLE.search(text), split_statements(text)
     columns = range_columns(statements[0].parse()) if len(statements) == 1 else None
     if not table or not columns:
@@ -81,7 +82,7 @@ def _read(connection: Connection, path: Path) -> Check:
     if plan is None:
         raise CommandError(f"{path.stem}: there is no table {table[1].strip()}.", PENDING_HINT)
     repair = path.with_suffix(".repair.sql")
-    repairs = split_statements(repair.read_text(encoding="utf-8")) if repair.exists() else []
+    repairs = split_statements(read_own(repair)) if repair.exists() else []
     return Check(path.stem, purpose(text), plan, [each.text for each in repairs])
 
 

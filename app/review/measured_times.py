@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.errors import CommandError
 from app.lint.alter_table import MODES
+from app.program import SCHEMA
+from app.project import current
 from app.review.measure import MeasuredRun
 from app.review.review import Reviewed
 from app.schema.digest import digest
+from app.schema.files import read_own
 
 FILE = "review/measured.json"  # in sql/
 
@@ -40,16 +44,7 @@ class MeasuredFile:
 
 def load(sql: Path) -> dict[str, MeasuredFile]:
     """Return the measured files of a folder like sql/, by digest. Without measurements, return nothing."""
-    try:
-        stored = json.loads((sql / FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    return {
-        name: MeasuredFile(
-            file["rows"], [MeasuredStatement(ms, locks) for ms, locks in file["statements"]], file.get("speed")
-        )
-        for name, file in stored["files"].items()
-    }
+    return {name: _typed(file) for name, file in _stored(sql).items()}
 
 
 def save(sql: Path, reviewed: Iterable[Reviewed], server: str) -> Path:
@@ -59,10 +54,7 @@ def save(sql: Path, reviewed: Iterable[Reviewed], server: str) -> Path:
     """
     path = sql / FILE
     present = {digest(file.read_bytes()).current for file in (sql / "migrations").glob("*.sql")}
-    stored: dict[str, Any] = {"files": {}}
-    if path.exists():
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    files = {name: file for name, file in stored["files"].items() if name in present}
+    files = {name: file for name, file in _stored(sql).items() if name in present}
     for one in reviewed:
         for file, run in ((one.path, one.up), (one.path.with_suffix(".rollback.sql"), one.down)):
             if run and not run.error and not run.found_nothing:
@@ -71,6 +63,25 @@ def save(sql: Path, reviewed: Iterable[Reviewed], server: str) -> Path:
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(file)}" for name, file in ordered.items())
     path.write_text(f'{{"server": {json.dumps(server)}, "files": {{\n{lines}\n}}}}\n', encoding="utf-8")
     return path
+
+
+def _stored(sql: Path) -> dict[str, dict[str, Any]]:
+    path = sql / FILE
+    if not path.exists():
+        return {}
+    try:
+        files: dict[str, dict[str, Any]] = json.loads(read_own(path))["files"]
+        for file in files.values():
+            _typed(file)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        shown = current().shown(path)
+        raise CommandError(f"{shown} is not a file of `{SCHEMA} review --save`.", "restore it, or delete it") from error
+    return files
+
+
+def _typed(file: dict[str, Any]) -> MeasuredFile:
+    statements = [MeasuredStatement(ms, {**locks}) for ms, locks in file["statements"]]
+    return MeasuredFile({**file["rows"]}, statements, file.get("speed"))
 
 
 def _plain(rows: dict[str, int], run: MeasuredRun) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 
 from app.project import current
+from app.schema.files import read_own
 from app.schema.headers import example_lines
 
 
@@ -26,9 +27,7 @@ def present(sql: Path | None = None) -> Release:
     """Return this release of the project, from its files or from those of another folder like its sql/."""
     project = current()
     folder = (sql or project.sql) / (project.queries or "none")
-    return Release(
-        "this release", {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))}
-    )
+    return Release("this release", {path.stem: read_own(path) for path in sorted(folder.glob("*.sql"))})
 
 
 def previous(migration: Path) -> Release | None:

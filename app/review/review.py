@@ -33,6 +33,7 @@ from app.review.releases import Release, with_present_headers
 from app.review.scratch import Database, fill, vacuum
 from app.review.second_version import MAX_ROWS, SecondVersion
 from app.review.trial import Trial, Unsteady, try_under_traffic
+from app.schema.files import read_own
 from app.schema.headers import Rollback, directives, examples, rollback_of, transactional
 from app.text import one_line
 
@@ -188,7 +189,7 @@ def _is_contract(path: Path) -> bool:
 def _key(migrations: Sequence[Path], rows: int) -> str:
     """Return a digest of all that makes the filled database: the migrations before, the rows, and the roles."""
     files = [*migrations, *sorted((current().sql / "review").glob("*fill*.sql"))]
-    parts = [str(rows), *current().roles, *(path.read_text(encoding="utf-8") for path in files)]
+    parts = [str(rows), *current().roles, *(read_own(path) for path in files)]
     return sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

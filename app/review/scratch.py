@@ -21,6 +21,7 @@ from app.migrations.connection import Connection, run, run_text
 from app.progress import Progress
 from app.project import current
 from app.review.measure import MeasuredRun
+from app.schema.files import read_own
 from app.settings import ROOT, ReviewSettings
 from app.text import one_line
 
@@ -334,8 +335,8 @@ def vacuum(connection: Connection, done: MeasuredRun | None = None, also: Iterab
 
 def fitting(connection: Connection, path: Path) -> str:
     """Return the SQL of fill_TABLE.sql, or of the newest fill_TABLE.NNNN.sql that fits the columns of the table."""
-    older = [each.read_text(encoding="utf-8") for each in sorted(path.parent.glob(f"{path.stem}.*.sql"))]
-    newest = path.read_text(encoding="utf-8")
+    older = [read_own(each) for each in sorted(path.parent.glob(f"{path.stem}.*.sql"))]
+    newest = read_own(path)
     return next((text for text in (newest, *reversed(older)) if _fits(connection, text)), newest)
 
 

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from app.errors import CommandError
 from app.program import SCHEMA
 from app.project import current
+from app.schema.files import read_own
 from app.schema.view_definition import is_same
 
 THINGS = f"""
@@ -134,7 +135,7 @@ def compare_with_file(lines: Iterable[str]) -> Drift:
     text = read_schema_file()
     expected = _by_thing(line.removeprefix("-- ") for line in text.partition(THINGS)[2].splitlines())
     ignore = project.sql / IGNORE
-    rules = read_rules(ignore.read_text(encoding="utf-8")) if ignore.exists() else []
+    rules = read_rules(read_own(ignore)) if ignore.exists() else []
     return compare(expected, _by_thing(lines), rules)
 
 
@@ -142,12 +143,11 @@ def read_schema_file() -> str:
     """Return the text of schema.sql. Raises CommandError: the project does not have the file yet."""
     file = current().schema_file
     try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        shown = current().shown(file)
+        return read_own(file)
+    except CommandError as error:
         raise CommandError(
-            f"the schema cannot be compared, because {shown} cannot be read: {error.strerror}.",
-            f"write it from a migrated database: {SCHEMA} dump --output {shown}",
+            f"the schema cannot be compared, because {error.message}",
+            f"write it from a migrated database: {SCHEMA} dump --output {current().shown(file)}",
         ) from error
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.errors import CommandError, ExitCode
 from app.program import SCHEMA
+from app.project import current
 
 NAME = re.compile(r"[0-9]{4}(_[a-z0-9]+)+(\.rollback)?\.sql")
 ADVICE = "put a readable file in its place, or remove it"
@@ -53,6 +54,17 @@ def read_bytes(path: Path) -> bytes:
     if kind != stat.S_IFREG:
         raise OSError(errno.EINVAL, KINDS.get(kind, "Is a device"), str(path))
     return path.read_bytes()
+
+
+def read_own(path: Path) -> str:
+    """Return the text of a file of the project. Raises CommandError if it cannot be read, or is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        why, todo = error.strerror, "restore the file"
+    except UnicodeDecodeError as error:
+        why, todo = f"byte 0x{error.object[error.start]:02x} is not UTF-8", "save the file as UTF-8"
+    raise CommandError(f"{current().shown(path)} cannot be read: {why}.", todo)
 
 
 def read_text(path: Path, errors: str = "strict") -> str:

@@ -11,7 +11,7 @@ import pytest
 from yoyo import read_migrations
 
 from app.cli.renumber_migration import renumber_migration
-from app.errors import UsageError
+from app.errors import CommandError, UsageError
 from app.migrations.renumber import renumber
 from app.migrations.validation import faults
 from app.schema.history import compare, shipped
@@ -78,6 +78,26 @@ def test_the_rollback_file_stands_for_its_migration_and_another_file_is_rejected
     assert renumber(folder / f"{NEXT}.rollback.sql") == []
     with pytest.raises(UsageError, match="there is no migration"):
         renumber(folder / "0009_nothing.sql")
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"id', "[]", "{}", '{"main": "", "apart": [], "moves": 7, "texts": {}}', "\udcff"]
+)
+def test_a_journal_of_something_else_is_an_error(folder: Path, text: str) -> None:
+    (folder / ".renumber.json").write_text(text, errors="surrogateescape")
+
+    with pytest.raises(CommandError, match=r"\.renumber\.json is not a file of this command"):
+        renumber(folder / f"{MINE}.sql")
+
+
+def test_bytes_that_are_not_utf8_stay_as_they_are(folder: Path) -> None:
+    merge(folder)
+    page = folder.parent.parent / "README.md"
+    page.write_bytes(b"caf\xe9 " + MINE.encode() + b"\r\n")
+
+    renumber(folder / f"{MINE}.sql")
+
+    assert page.read_bytes() == b"caf\xe9 0005_create_mine\r\n"
 
 
 class KilledError(BaseException):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,6 +18,11 @@ from tests.support import forked
 
 LIBRARY = Path(__file__).parent / "library"
 IDS = ["0001_create_authors", "0002_index_books_author", "0003_fill_books_title_key"]
+CHECK = b"""-- titles: finds books without a title.
+-- table: books
+
+SELECT count(*) AS faults, min(id::text) AS example FROM books WHERE id BETWEEN $1 AND $2 AND title IS NULL
+"""
 PACKAGES = ("lint", "migrations", "plan", "review", "schema")
 
 
@@ -104,6 +110,44 @@ def test_tables_of_the_project_in_another_schema_are_rejected(empty_database: st
     assert done.stderr.startswith(
         "error: the search_path leads to schema shelf, but schema public has the table books.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("schema.sql", "status"),
+        ("schema.sql", "drift"),
+        ("drift.ignore", "drift"),
+        ("verify/titles.sql", "verify"),
+        ("verify/titles.repair.sql", "verify"),
+        ("review/measured.json", "plan"),
+        ("review/fill_books.sql", "review"),
+        ("queries/list_books.sql", "review"),
+    ],
+)
+def test_a_file_that_is_not_utf8_is_named(
+    file: str,
+    command: str,
+    empty_database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database)
+    monkeypatch.setenv("REVIEW_DATABASE_URL", empty_database)
+    library = tmp_path / "library"
+    shutil.copytree(LIBRARY, library)
+    assert yoyo(empty_database, "apply", "-r", IDS[0 if command in {"plan", "review"} else -1]).returncode == 0
+    for path in (file, file.replace(".repair", "")):
+        (library / "sql" / path).parent.mkdir(exist_ok=True)
+        with (library / "sql" / path).open("ab") as damaged:
+            damaged.write(CHECK if path.startswith("verify/") else b"")
+    with (library / "sql" / file).open("ab") as damaged:
+        damaged.write(b"-- caf\xe9\n")
+
+    assert run(["schema", "--project", str(library), command]) != 0
+
+    assert f"sql/{file} cannot be read: byte 0xe9 is not UTF-8." in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import psycopg
+import pytest
 
+from app.errors import CommandError
 from app.review.measure import measure
-from app.review.measured_times import MeasuredFile, MeasuredStatement, load, save
+from app.review.measured_times import FILE, MeasuredFile, MeasuredStatement, load, save
 from app.schema.digest import digest
 
 LOCK = SimpleNamespace(relation="images", table="images", mode="SHARE")
@@ -42,6 +44,20 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     first.unlink()
     save(tmp_path, [], "18.6")
     assert [*load(tmp_path)] == [digest(second.read_bytes()).current]
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"x', "[]", "7", "{}", '{"files": []}', '{"files": {"a": 1}}', '{"files": {"a": {"rows": 1}}}']
+)
+def test_a_damaged_file_is_an_error(text: str, tmp_path: Path) -> None:
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "review").mkdir()
+    (tmp_path / FILE).write_text(text)
+
+    for use in (load, lambda folder: save(folder, [], "18.6")):
+        with pytest.raises(CommandError, match=r"measured\.json is not a file of `images schema review --save`"):
+            use(tmp_path)
+    assert (tmp_path / FILE).read_text() == text
 
 
 def test_a_loop_that_found_nothing_to_write_is_known(connection: psycopg.Connection, tmp_path: Path) -> None:
