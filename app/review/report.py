@@ -103,7 +103,9 @@ class Part:
             return "it is not known which queries fail on the new schema"
         whose = f"the previous release, {one.previous}," if one.previous else "this release (git knows no earlier one)"
         failing = one.outdated.keys() if one.is_contract else one.failing
-        return f"{len(failing) or 'no'} queries of {whose} fail on the new schema"
+        if len(failing) > 1:
+            return f"{len(failing)} queries of {whose} fail on the new schema"
+        return f"{len(failing) or 'no'} query of {whose} fails on the new schema"
 
 
 @dataclass(frozen=True)

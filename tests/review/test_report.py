@@ -33,6 +33,33 @@ def test_a_long_line_of_a_difference_shows_the_part_that_differs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("failing", "expected"), [(0, "no query of"), (1, "1 query of"), (2, "2 queries of")], ids=["none", "one", "two"]
+)
+def test_the_number_of_queries_that_fail_is_in_words(failing: int, expected: str) -> None:
+    errors = {f"list_{each}": "column does not exist" for each in range(failing)}
+    reviewed = Reviewed(PATH.stem, PATH, rollback_of(PATH), {}, MeasuredRun(transactional=True), broken=errors)
+
+    sentence = report([reviewed], 1000, "18.6", datetime.now(UTC), []).parts[0].release
+
+    assert sentence.startswith(expected)
+    assert sentence.endswith("fail on the new schema" if failing > 1 else "fails on the new schema")
+
+
+def test_the_text_has_the_rows_again_only_if_they_differ() -> None:
+    made = [
+        Reviewed(PATH.stem, PATH, rollback_of(PATH), {"images": rows}, MeasuredRun(transactional=True))
+        for rows in (1000, 1000, 2000, 2000)
+    ]
+
+    text = render(report(made, 1000, "18.6", datetime.now(UTC), []), "text")
+
+    assert [line.strip() for line in text.splitlines() if "rows before" in line] == [
+        "rows before: images 1,000",
+        "rows before: images 2,000",
+    ]
+
+
+@pytest.mark.parametrize(
     ("number", "shown", "last"),
     [(0, 0, ""), (1, 1, "the plans before"), (5, 5, "the plans before"), (7, 5, "2 more, and the plans before")],
 )
