@@ -157,11 +157,14 @@ def _migrations(ini: Path) -> Path:
 def _configuration(path: Path) -> dict[str, Any]:
     """Return the keys of `[tool.schema]`. Without the file or the table, all have their defaults."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("schema", {})
+        tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+        table = tools.get("schema", {}) if isinstance(tools, dict) else tools
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"{printable(str(path))} cannot be read: {_reason(error)}.") from error
+    if not isinstance(table, dict):
+        raise UsageError(f"{printable(str(path))}: [tool.schema] must be a table.", "begin a line with [tool.schema]")
     keys = [key for key in Project.__dataclass_fields__ if key not in ("folder", "migrations")]
     for key, value in table.items():
         where = f"{printable(str(path))}: [tool.schema] {printable(key)}"

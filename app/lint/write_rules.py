@@ -30,6 +30,7 @@ def note_writes(state: MigrationState, statement: Statement) -> None:
                 verb = "deletes from" if isinstance(node, ast.DeleteStmt) else "writes"
                 few = (
                     table == state.backfill
+                    or (state.backfill and (is_joined or isinstance(node, ast.MergeStmt)))
                     or batches.few_rows(state.catalog, table, node, where, statement.node)
                     or (statement.in_batches and batches.is_key_range(state.catalog, table, where))
                 )

@@ -251,7 +251,8 @@ class Backfill:
         `worked` is the time of the rows, in seconds. Fewer rows would not shorten the rest of a batch, such as its way
         through the network.
         """
-        factor = min(self._settings.backfill_batch_seconds / max(worked, 0.001), MAX_GROWTH)
+        target = self._settings.backfill_batch_seconds
+        factor = target / max(worked, target / MAX_GROWTH)
         if is_waited_for:
             factor = min(factor, 0.5)
         self._suspect = max(0, self._suspect - rows)

@@ -36,6 +36,9 @@ def key_columns(node: ast.Node) -> list[str]:
     if not _writes(node):
         raise WrongBackfillError("a backfill that writes no rows", "write UPDATE, INSERT, DELETE or MERGE")
     if columns := range_columns(node):
+        if part := _part_that_skips(node):
+            todo = f"write it without {part}: the migrator chooses how many rows a batch has"
+            raise WrongBackfillError(f"{part} leaves out rows of a batch, which no other batch does", todo)
         return columns
     raise WrongBackfillError("a backfill without exactly one range of the key, from $1 on", RANGE)
 
@@ -56,7 +59,7 @@ def range_columns(node: ast.Node) -> list[str] | None:
                 numbers.append(number)
 
         def visit_A_Expr(self, ancestors: Any, found: Any) -> None:  # noqa: N802
-            if (columns := _range(found)) and not _is_optional(ancestors):
+            if (columns := _range(found)) and _restricts(ancestors):
                 ranges.append(columns)
 
     Finder()(node)
@@ -65,16 +68,75 @@ def range_columns(node: ast.Node) -> list[str] | None:
     return ranges[0]
 
 
-def _is_optional(ancestors: Any) -> bool:
-    """Return whether rows outside the range can meet the condition too: the range is below an OR or a NOT."""
+def _restricts(ancestors: Any) -> bool:
+    """Return whether the statement works on no row outside the range, as far as its form tells."""
     from pglast import ast
-    from pglast.enums import BoolExprType
+    from pglast.enums import A_Expr_Kind, BoolExprType, JoinType, SetOperation, SubLinkType
 
-    while ancestors is not None:
-        if isinstance(ancestors.node, ast.BoolExpr) and ancestors.node.boolop != BoolExprType.AND_EXPR:
-            return True
+    is_query = False  # what is below is a query, and no condition
+    while ancestors is not None and ancestors.node is not None:
+        match ancestors.node, ancestors.member:
+            case (tuple(), _) | (ast.WithClause() | ast.CommonTableExpr() | ast.RangeSubselect(), _):
+                pass
+            case ast.BoolExpr(boolop=BoolExprType.AND_EXPR), _:
+                pass
+            case (ast.SelectStmt() | ast.UpdateStmt() | ast.DeleteStmt(), "whereClause"):
+                is_query = True
+            case (ast.MergeStmt(), "joinCondition" | "sourceRelation") | (ast.InsertStmt(), "selectStmt"):
+                is_query = True
+            case _, "withClause" | "fromClause" | "usingClause":
+                is_query = True
+            case ast.SelectStmt(op=SetOperation.SETOP_EXCEPT | SetOperation.SETOP_INTERSECT), "larg":
+                pass
+            case ast.JoinExpr(jointype=JoinType.JOIN_INNER), "quals" | "larg" | "rarg":
+                pass
+            case (ast.JoinExpr(jointype=JoinType.JOIN_LEFT), "larg") | (
+                ast.JoinExpr(jointype=JoinType.JOIN_RIGHT),
+                "rarg",
+            ):
+                pass
+            case ast.SubLink(subLinkType=kind), "subselect" if kind != SubLinkType.ALL_SUBLINK:
+                pass
+            case ast.A_Expr(kind=A_Expr_Kind.AEXPR_OP | A_Expr_Kind.AEXPR_OP_ANY), _ if is_query:
+                pass
+            case _:
+                return False
         ancestors = ancestors.parent
-    return False
+    return True
+
+
+def _part_that_skips(node: ast.Node) -> str:
+    """Return the part of a query of the range that leaves rows out, such as LIMIT, or an empty text."""
+    from pglast.enums import LockWaitPolicy
+    from pglast.visitors import Visitor
+
+    queries: list[Any] = []  # those around the range
+    others: list[Any] = []  # those that may read what a WITH returns
+    names: set[str] = set()
+
+    class Finder(Visitor):
+        def visit_A_Expr(self, ancestors: Any, found: Any) -> None:  # noqa: N802
+            while _range(found) and ancestors is not None:
+                queries.append(ancestors.node)
+                ancestors = ancestors.parent
+
+        def visit_CommonTableExpr(self, _: Any, found: Any) -> None:  # noqa: N802
+            names.add(found.ctename)
+
+        def visit_RangeVar(self, ancestors: Any, found: Any) -> None:  # noqa: N802
+            while found.relname in names and ancestors is not None:
+                others.append(ancestors.node)
+                ancestors = ancestors.parent
+
+    Finder()(node)
+    for query in (*queries, *others):
+        if getattr(query, "limitCount", None):
+            return "LIMIT"
+        if getattr(query, "limitOffset", None):
+            return "OFFSET"
+        if any(lock.waitPolicy == LockWaitPolicy.LockWaitSkip for lock in getattr(query, "lockingClause", None) or ()):
+            return "SKIP LOCKED"
+    return ""
 
 
 def _writes(node: Any) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.embedded_postgres import binaries
+from app.migrations import silence
 from app.migrations.connection import WITHOUT_TIME_OUTS, Connection, open_url, reject_pooler, run, session_options
 from app.migrations.search_path import reject_other_schema
 from app.program import SCHEMA
@@ -57,6 +58,7 @@ def run_pg_dump(url: str, *options: str) -> str:
     # In the environment, because the process list shows arguments.
     password = {"PGPASSWORD": str(parameters.pop("password"))} if "password" in parameters else {}
     # pg_dump sets all other settings that change its text itself.
+    parameters["application_name"] = f"{current().name}-dump-{os.getpid()}"
     parameters["options"] = f"{session_options(parameters)} {WITHOUT_TIME_OUTS} -c quote_all_identifiers=off"
     with open_url(url) as connection:
         reject_pooler(connection)  # the settings of pg_dump would stay in the pooler's session
@@ -69,8 +71,29 @@ def run_pg_dump(url: str, *options: str) -> str:
         *options,
         make_conninfo("", **parameters),
     ]
-    done = subprocess.run(command, env=os.environ | password, check=True, capture_output=True, encoding="utf-8")
-    return done.stdout
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=os.environ | password, stdout=pipe, stderr=pipe, encoding="utf-8") as process:
+        while True:
+            try:
+                output, error = process.communicate(timeout=silence.LIMIT)
+                break
+            except subprocess.TimeoutExpired:
+                _reject_lost_answer(url, str(parameters["application_name"]), process)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, output, error)
+    return output
+
+
+def _reject_lost_answer(url: str, name: str, process: "subprocess.Popen[str]") -> None:
+    """End pg_dump, which has no limit, and raise CommandError if PostgreSQL is silent, or does nothing for it."""
+    try:
+        with open_url(url) as connection:
+            connection.is_limited = True
+            if run(connection, "find_idle_session", name=name, seconds=silence.LIMIT).fetchone():
+                raise silence.unanswered(connection.info, silence.LIMIT)
+    except BaseException:
+        process.kill()
+        raise
 
 
 def inspect(connection: Connection, comments: bool = False) -> list[str]:

@@ -140,15 +140,16 @@ class LockingBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             return
         self.session.reject_foreign_schema()
         waited = lock.take(self.connection, self.settings, self.report)
-        self.connection.is_patient, self.connection.tell = (
-            True,
-            self.report,
-        )  # a slow server must not cut a migration off
+        self.connection.is_patient = True  # a slow server must not cut a migration off
+        self.connection.tell = self.report
         tables = self.list_tables()
         if self.lock_table not in tables:
             self.execute(self.format_sql(self.create_lock_table_sql))
         if process := lock.find_row(self.connection):
-            self.report(f"took over yoyo_lock from process {process}. If stock yoyo is running, stop this command")
+            self.report(
+                f"took over yoyo_lock from process {process}, which has ended or is a stock yoyo. "
+                "If stock yoyo is running, stop this command"
+            )
         run(self.connection, "record_lock", pid=os.getpid())
         self._is_locked = True
         self.watch.start()

@@ -19,7 +19,8 @@ from app.errors import CommandError, place_of
 
 Result = TypeVar("Result")
 # "silent": a second connection gets no answer. "lost": the session waits for a statement that this connection has sent.
-Health = Literal["working", "silent", "lost"]
+# "replicating": its commit waits for a synchronous standby.
+Health = Literal["working", "replicating", "silent", "lost"]
 
 LIMIT = 15.0  # seconds without a byte from the server. Longer than the time-outs of limit_reading.sql
 PROBE_TIMEOUT = 10  # seconds for a second connection
@@ -75,6 +76,11 @@ class ListeningConnection(psycopg.Connection[TupleRow]):
                     is_lost = health == "lost"
                     if health == "silent":
                         self._wait_or_fail(monotonic() - heard)
+                    elif health == "replicating" and self.tell:
+                        self.tell(
+                            f"PostgreSQL has waited for a synchronous standby for {monotonic() - heard:.0f} s. "
+                            "The setting synchronous_standby_names names it"
+                        )
                     asked = monotonic()
                 wanted = gen.send(ready)
         except StopIteration as end:
@@ -96,7 +102,10 @@ class ListeningConnection(psycopg.Connection[TupleRow]):
             return "silent"
         except psycopg.Error:
             return "working"
-        return "lost" if row and row[0] and row[0].startswith("idle") else "working"
+        state, is_replicating = row or (None, False)
+        if is_replicating:
+            return "replicating"
+        return "lost" if state and state.startswith("idle") else "working"
 
     def _wait_or_fail(self, seconds: float) -> None:
         if not self.is_patient:
@@ -108,11 +117,17 @@ class ListeningConnection(psycopg.Connection[TupleRow]):
             )
 
     def _fail(self, seconds: float) -> None:
-        place = place_of(self.info.host, self.info.port)
+        error = unanswered(self.info, seconds)
         self.close()  # otherwise a ROLLBACK would wait, too
-        raise CommandError(
-            f"PostgreSQL at {place} accepted the connection, but has not answered for {seconds:.0f} s.", HINT
-        )
+        raise error
+
+
+def unanswered(info: psycopg.ConnectionInfo, seconds: float) -> CommandError:
+    """Return the error of a connection to this place whose statement has no answer."""
+    place = place_of(info.host, info.port)
+    return CommandError(
+        f"PostgreSQL at {place} accepted the connection, but has not answered for {seconds:.0f} s.", HINT
+    )
 
 
 def _is_wanted(record: logging.LogRecord) -> bool:

@@ -78,6 +78,8 @@ def _read(connection: Connection, path: Path) -> Check:
     try:
         plan = plan_of(connection, path, table[1].strip(), statements[0].text, columns)
     except CommandError as error:
+        if error.exit_code != ExitCode.ACTION_NEEDED:  # PostgreSQL is silent
+            raise
         raise CommandError(error.message, PENDING_HINT) from error
     if plan is None:
         raise CommandError(f"{path.stem}: there is no table {table[1].strip()}.", PENDING_HINT)

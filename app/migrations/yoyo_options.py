@@ -20,9 +20,9 @@ from app.errors import CommandError, ExitCode, UsageError
 from app.migrations.order import reject_faults
 from app.migrations.output import Output
 from app.migrations.validation import programs
-from app.project import current
+from app.project import INI, current
 from app.streams import only_events
-from app.text import printable
+from app.text import one_line, printable
 
 PROGRAMS = {"yoyo", "yoyo-migrate"}
 
@@ -33,7 +33,10 @@ Parsed = tuple[configparser.ConfigParser, argparse.ArgumentParser, argparse.Name
 @cache
 def parsed(arguments: tuple[str, ...]) -> Parsed:
     """Return what yoyo reads from its arguments and from yoyo.ini. Its parser takes 2 ms, and four callers need it."""
-    found: Parsed = parse_args(list(arguments))
+    try:
+        found: Parsed = parse_args(list(arguments))
+    except ValueError as error:  # of yoyo's own: a byte that is not UTF-8, or `verbosity = x`
+        raise UsageError(f"{INI} cannot be read: {one_line(str(error))}.", "correct the file") from error
     return found
 
 

@@ -59,7 +59,7 @@ def read_bytes(path: Path) -> bytes:
 def read_own(path: Path) -> str:
     """Return the text of a file of the project. Raises CommandError if it cannot be read, or is not UTF-8."""
     try:
-        return path.read_text(encoding="utf-8")
+        return read_bytes(path).decode()
     except OSError as error:
         why, todo = error.strerror, "restore the file"
     except UnicodeDecodeError as error:

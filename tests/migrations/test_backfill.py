@@ -23,7 +23,7 @@ from yoyo.connections import get_backend
 from app.embedded_postgres import Server
 from app.errors import CommandError, UsageError
 from app.migrations import backfill_control
-from app.migrations.backfill import Backfill
+from app.migrations.backfill import MAX_GROWTH, Backfill
 from app.migrations.backfill_batches import make_plan
 from app.migrations.connection import Connection, run
 from app.migrations.locking_backend import GIVE_WAY
@@ -382,6 +382,20 @@ def test_a_session_that_waits_makes_the_batches_smaller(
     apply(url, folder)
 
     assert sql("SELECT batches, batch_size FROM _yoyo_ledger_backfills") == [(12, 1)]
+
+
+@pytest.mark.parametrize("target", [0.00001, 0.001, 10])
+def test_batches_grow_with_any_target(target: float) -> None:
+    backfill = Backfill.__new__(Backfill)
+    backfill._settings = Settings.model_construct(backfill_batch_seconds=target)
+    backfill._size, backfill._suspect = 1, 0
+
+    sizes = []
+    for worked in (target / 2, target / 100, target * 2):
+        backfill._adapt(worked, is_waited_for=False, rows=1)
+        sizes.append(backfill._size)
+
+    assert sizes == [2, 2 * MAX_GROWTH, MAX_GROWTH]
 
 
 def test_a_slow_network_does_not_make_the_batches_smaller(

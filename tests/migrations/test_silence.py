@@ -16,12 +16,13 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from app.cli.main import run
+from app.embedded_postgres import binaries
 from app.errors import CommandError
-from app.migrations import silence, yoyo_command
+from app.migrations import dump, silence, yoyo_command
 from app.migrations.connection import open_url
 from app.migrations.interrupts import interruptible
 from app.settings import ROOT
-from tests.conftest import backend_on
+from tests.conftest import VERSION, backend_on
 from tests.support.cluster import Mortal, migrated
 from tests.support.waiting import wait_until
 
@@ -150,6 +151,50 @@ def test_a_migrator_that_writes_is_patient_and_says_so(
     assert re.search(
         r"^PostgreSQL at .* has not answered for \d+ s\. A migrator", capsys.readouterr().out, re.MULTILINE
     )
+
+
+def test_a_commit_that_waits_for_a_standby_is_told(
+    memory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(silence, "LIMIT", 0.2)
+    server: Mortal = migrated(memory / "no standby" / "data")
+    try:
+        url = server.url("images")
+        with psycopg.connect(url, autocommit=True) as admin, backend_on(url) as backend:
+            backend._hold()
+            admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'none_such'")
+            admin.execute("SELECT pg_reload_conf()")
+            wait_until(lambda: admin.execute("SHOW synchronous_standby_names").fetchone() == ("none_such",))
+            said: list[str] = []
+            monkeypatch.setattr(backend.connection, "tell", said.append)
+            backend.connection.execute("SET synchronous_commit = on")
+            waiting = threading.Thread(target=backend.connection.execute, args=["CREATE TABLE replicated ()"])
+            waiting.start()
+            try:
+                wait_until(lambda: said)
+            finally:
+                admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+                admin.execute("SELECT pg_reload_conf()")
+                waiting.join()
+    finally:
+        server.leave()
+
+    assert re.fullmatch(
+        r"PostgreSQL has waited for a synchronous standby for \d+ s\. The setting \w+ names it", said[0]
+    )
+
+
+def test_pg_dump_ends_if_its_answer_is_lost(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This one has its answer, and asks for nothing for a minute: PostgreSQL cannot tell the difference."""
+    (tmp_path / "pg_dump").write_text(f"""#!/bin/bash
+exec {binaries(VERSION) / "psql"} "${{@: -1}}" <<< 'SELECT 1 \\watch 60'
+""")
+    (tmp_path / "pg_dump").chmod(0o755)
+    monkeypatch.setattr(dump, "binaries", lambda _: tmp_path)
+    monkeypatch.setattr(silence, "LIMIT", 0.3)
+
+    with pytest.raises(CommandError, match="has not answered for"):
+        dump.run_pg_dump(database)
 
 
 @pytest.mark.parametrize("is_patient", [True, False])

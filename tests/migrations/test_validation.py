@@ -68,6 +68,59 @@ FAULTS: dict[str, tuple[Files, str]] = {
         up("-- backfill: t\nUPDATE t SET a = 1 WHERE a BETWEEN $1 AND $2 OR true;\n"),
         "sql:2: a backfill without exactly one range of the key",
     ),
+    **{
+        f"a backfill with {name}": (up(f"-- backfill: t\n{sql};\n"), "sql:2: a backfill without exactly one range of")
+        for name, sql in {
+            "a range in CASE": "UPDATE t SET a = CASE WHEN a BETWEEN $1 AND $2 THEN 1 ELSE a END",
+            "a range in CASE of WHERE": "UPDATE t SET a = 1 WHERE CASE WHEN a BETWEEN $1 AND $2 THEN true END",
+            "a range of what it reads for each row": (
+                "UPDATE t SET a = (SELECT count(*) FROM u WHERE b BETWEEN $1 AND $2)"
+            ),
+            "a range that may be unknown": "DELETE FROM t WHERE (a BETWEEN $1 AND $2) IS NOT FALSE",
+            "a range that is compared": "DELETE FROM t WHERE (a BETWEEN $1 AND $2) = (b > 0)",
+            "a range in COALESCE": "DELETE FROM t WHERE coalesce(a BETWEEN $1 AND $2, true)",
+            "a range of rows that are left out": (
+                "DELETE FROM t WHERE a <> ALL (SELECT a FROM t WHERE a BETWEEN $1 AND $2)"
+            ),
+            "a range of one half of a UNION": (
+                "INSERT INTO u SELECT a FROM t WHERE a BETWEEN $1 AND $2 UNION ALL SELECT a FROM t"
+            ),
+            "a range of an outer join": (
+                "INSERT INTO u SELECT t.a FROM t LEFT JOIN v ON v.a = t.a AND t.a BETWEEN $1 AND $2"
+            ),
+            "a range of RETURNING": "UPDATE t SET a = 1 RETURNING a BETWEEN $1 AND $2",
+            "a range of WHEN MATCHED": (
+                "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED AND t.a BETWEEN $1 AND $2 THEN DELETE"
+            ),
+        }.items()
+    },
+    **{
+        f"a backfill with {part} {place}": (
+            up(f"-- backfill: t\n{sql};\n"),
+            f"sql:2: {part} leaves out rows of a batch, which no other batch does: write it without {part}",
+        )
+        for part, place, sql in (
+            ("LIMIT", "in IN", "UPDATE t SET a = 1 WHERE a IN (SELECT a FROM t WHERE a BETWEEN $1 AND $2 LIMIT 3)"),
+            ("LIMIT", "by FETCH", "INSERT INTO u SELECT a FROM t WHERE a BETWEEN $1 AND $2 FETCH FIRST 9 ROWS ONLY"),
+            (
+                "OFFSET",
+                "in FROM",
+                "DELETE FROM t USING (SELECT a FROM t WHERE a BETWEEN $1 AND $2 OFFSET 1) u WHERE t.a = u.a",
+            ),
+            (
+                "SKIP LOCKED",
+                "in WITH",
+                "WITH u AS (SELECT a FROM t WHERE a BETWEEN $1 AND $2 FOR UPDATE SKIP LOCKED) "
+                "UPDATE t SET a = 1 FROM u WHERE u.a = t.a",
+            ),
+            (
+                "LIMIT",
+                "of what WITH returns",
+                "WITH u AS (SELECT a FROM t WHERE a BETWEEN $1 AND $2) "
+                "UPDATE t SET a = 1 WHERE a IN (SELECT a FROM u LIMIT 3)",
+            ),
+        )
+    },
     "a backfill with another parameter": (
         up("-- backfill: t\nUPDATE t SET a = $3 WHERE a BETWEEN $1 AND $2;\n"),
         "sql:2: a backfill without exactly one range of the key",
@@ -398,6 +451,22 @@ MANY = {
 }
 
 RIGHT: dict[str, Files] = {
+    **{
+        f"a backfill with {name}": up(f"-- backfill: t\n{sql};\n")
+        for name, sql in {
+            "a range in IN": "UPDATE t SET a = 1 WHERE a IN (SELECT a FROM t WHERE a BETWEEN $1 AND $2 FOR UPDATE)",
+            "a range in EXISTS": "DELETE FROM t WHERE EXISTS (SELECT FROM u WHERE u.a = t.a AND a BETWEEN $1 AND $2)",
+            "a range in an array": "DELETE FROM t WHERE a = ANY (ARRAY(SELECT a FROM t WHERE a BETWEEN $1 AND $2))",
+            "a range in FROM": "UPDATE t SET a = 1 FROM (SELECT a FROM t WHERE a BETWEEN $1 AND $2) v WHERE v.a = t.a",
+            "a range in USING": "MERGE INTO u USING (SELECT a FROM t WHERE a BETWEEN $1 AND $2) AS v ON v.a = u.a "
+            "WHEN MATCHED THEN DELETE",
+            "a range in ON": "MERGE INTO t USING u ON t.a = u.a AND t.a BETWEEN $1 AND $2 WHEN MATCHED THEN DELETE",
+            "a range in WITH": "WITH v AS (SELECT a FROM t WHERE a BETWEEN $1 AND $2) INSERT INTO u SELECT a FROM v",
+            "a range in a join": "INSERT INTO u SELECT t.a FROM v JOIN t ON t.a = v.a AND t.a BETWEEN $1 AND $2",
+            "a range before EXCEPT": "INSERT INTO u SELECT a FROM t WHERE a BETWEEN $1 AND $2 EXCEPT SELECT a FROM u",
+            "a look-up": "UPDATE t SET a = (SELECT b FROM u WHERE u.a = t.a LIMIT 1) WHERE a BETWEEN $1 AND $2",
+        }.items()
+    },
     "migrations of each phase": MANY,
     "the first": FIRST,
     "the second": second(AFTER + UP),

@@ -43,11 +43,15 @@ def test_wrong_usage_is_told_in_the_words_of_yoyo(command: str) -> None:
         ("yoyo list -d postgresql://127.0.0.1:1/x", 2, "--database: the driver psycopg2 is not installed."),
         ("yoyo list -d frob", 2, "--database: No scheme specified in connection URI 'frob'."),
         ("yoyo list -c ../broken.ini", 2, "yoyo.ini cannot be read: File contains no section headers."),
+        ("yoyo list -c ../latin1.ini", 2, "yoyo.ini cannot be read: 'utf-8' codec can't decode byte 0xe9"),
+        ("yoyo list -c ../word.ini", 2, "yoyo.ini cannot be read: invalid literal for int() with base 10: 'x'."),
     ],
 )
 def test_what_yoyo_shows_as_a_traceback_is_a_message(command: str, code: int, message: str, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "broken.ini").write_text("x\n")
+    (tmp_path / "latin1.ini").write_bytes(b"[DEFAULT]\n# caf\xe9\n")
+    (tmp_path / "word.ini").write_text("[DEFAULT]\nverbosity = x\n")
     (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = b\ndatabase = settings:///\n")
 
     done = yoyo(command, tmp_path / "a")

@@ -160,6 +160,8 @@ def test_a_file_that_is_not_utf8_is_named(
         ({"yoyo.ini": "[DEFAULT]\nsources = a b\n"}, {}, "PLACE/yoyo.ini: `sources` must name one folder, not 2."),
         ({"pyproject.toml": "[tool"}, {}, "PLACE/pyproject.toml cannot be read: "),
         ({"pyproject.toml": "[tool.schema]\nnames = 'x'"}, {}, "PLACE/pyproject.toml: [tool.schema] names is unknown."),
+        ({"pyproject.toml": "tool = 'x'"}, {}, "PLACE/pyproject.toml: [tool.schema] must be a table."),
+        ({"pyproject.toml": "[tool]\nschema = [1]"}, {}, "PLACE/pyproject.toml: [tool.schema] must be a table."),
         ({"pyproject.toml": "[tool.schema]\nname = 7"}, {}, "PLACE/pyproject.toml: [tool.schema] name must be a text"),
         ({"pyproject.toml": "[tool.schema]\nname = 'A b'"}, {}, "PLACE/pyproject.toml: [tool.schema] name must be low"),
         ({"pyproject.toml": "[tool.schema]\ntables = 'x'"}, {}, "PLACE/pyproject.toml: [tool.schema] tables must be a"),

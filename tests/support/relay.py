@@ -133,11 +133,12 @@ class Relay:
                     text = body.rstrip(b"\0").decode()
                 elif kind == PARSE:
                     name, sql, _ = body.split(b"\0", 2)
-                    text = prepared[name] = sql.decode()
+                    prepared[name] = sql.decode()  # psycopg prepares a statement in a message of its own: no execution
                 elif kind == BIND:
                     text = prepared[body.split(b"\0", 2)[1]]
-                if kind in (QUERY, SYNC):
+                if kind in (QUERY, SYNC) and text:
                     command.statements.append(on_one_line(text))
+                    text = ""
                     if command.stop(command.statements):
                         to_server.write(buffer[:end])
                         command.held = True

@@ -51,6 +51,7 @@ MIN_WORDS = 2  # of a message
 OTHERS = [  # messages that are not an argument of such a call, or have too few words
     "503 METHOD PATH: ERROR: REASON",
     "PostgreSQL at PLACE has not answered for N s. A migrator that writes waits for it",
+    "PostgreSQL has waited for a synchronous standby for N s. The setting synchronous_standby_names names it",
     "PostgreSQL did not confirm that the statement was cancelled, so it may still run. The connection was closed",
     "image ID: no bytes under KEY",
     "image ID: SIZE bytes under KEY, its row has OTHER",
