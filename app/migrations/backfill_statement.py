@@ -73,7 +73,7 @@ def _restricts(ancestors: Any) -> bool:
     from pglast import ast
     from pglast.enums import A_Expr_Kind, BoolExprType, JoinType, SetOperation, SubLinkType
 
-    is_query = False  # what is below is a query, and no condition
+    is_query = False  # the part below is a query, and no condition
     while ancestors is not None and ancestors.node is not None:
         match ancestors.node, ancestors.member:
             case (tuple(), _) | (ast.WithClause() | ast.CommonTableExpr() | ast.RangeSubselect(), _):
