@@ -20,6 +20,10 @@
 --
 --     psql -d shop -v owner=shop_owner -v app=shop_app -f sql/roles.sql
 --
+-- Repeat it with the same names. If the tables belong to another owner that this file made, or the database has another
+-- login, it changes nothing and says so. To give such tables to another owner, name the former one, which then loses its
+-- rights here: -v former=NAME.
+--
 -- The migrations grant rights to images_app. So shop_app becomes a member of images_app, which then has no login. A role
 -- belongs to the cluster, and its rights on tables to one database. So a database is open only to its own login: CONNECT
 -- is revoked from PUBLIC and from images_app.
@@ -34,6 +38,10 @@
 \else
 \set app images_app
 \endif
+\if :{?former}
+\else
+\set former ''
+\endif
 
 BEGIN;
 
@@ -42,11 +50,90 @@ SET LOCAL lock_timeout = '3s';
 SELECT
     set_config('images.owner', :'owner', true) AS owner,
     set_config('images.app', :'app', true) AS app,
+    set_config('images.former', :'former', true) AS former,
+    to_regrole(quote_ident(nullif(:'former', :'owner'))) IS NOT NULL AS former_is_here,
     :'app' <> 'images_app' AS app_has_own_name,
     to_regrole(quote_ident(:'owner')) IS NULL AS owner_is_missing,
     to_regrole(quote_ident(:'app')) IS NULL AS app_is_missing,
     to_regrole('images_app') IS NULL AS group_is_missing
 \gset
+
+-- The names of another installation must not take this one. An owner of this file has the rights below, each granted by
+-- name. The login of a former service lacks them.
+DO $$
+DECLARE
+    own_owner CONSTANT text := current_setting('images.owner');
+    own_app CONSTANT text := current_setting('images.app');
+    other_owner text;
+    other_app text;
+BEGIN
+    IF NOT EXISTS (
+        SELECT
+        FROM pg_namespace
+        CROSS JOIN aclexplode(nspacl) AS granted
+        WHERE nspname = 'public'
+            AND grantee = to_regrole('images_app')
+    ) THEN
+        RETURN; -- this file has not run here
+    END IF;
+
+    SELECT string_agg(DISTINCT rolname, ', ')
+    INTO other_owner
+    FROM pg_class
+    JOIN pg_roles ON pg_roles.oid = relowner
+    WHERE relnamespace = 'public'::regnamespace
+        AND relname IN ('images', 'tokens', '_yoyo_migration', '_yoyo_ledger')
+        AND rolname NOT IN (own_owner, current_setting('images.former'))
+        AND NOT rolsuper
+        AND EXISTS (
+            SELECT
+            FROM pg_namespace
+            CROSS JOIN aclexplode(nspacl) AS granted
+            WHERE nspname = 'public'
+                AND grantee = relowner
+                AND granted.privilege_type = 'CREATE'
+        )
+        AND EXISTS (
+            SELECT
+            FROM pg_database
+            CROSS JOIN aclexplode(datacl) AS granted
+            WHERE datname = current_database()
+                AND grantee = relowner
+                AND granted.privilege_type = 'TEMPORARY'
+        );
+
+    SELECT string_agg(rolname, ', ' ORDER BY rolname)
+    INTO other_app
+    FROM pg_database
+    CROSS JOIN aclexplode(datacl) AS granted
+    JOIN pg_auth_members ON member = grantee AND roleid = to_regrole('images_app')
+    JOIN pg_roles ON pg_roles.oid = grantee
+    WHERE datname = current_database()
+        AND privilege_type = 'CONNECT'
+        AND rolcanlogin
+        AND NOT rolsuper
+        AND rolname NOT IN (own_owner, current_setting('images.former'))
+        AND rolname IS DISTINCT FROM other_owner;
+
+    IF other_owner IS NOT NULL THEN
+        RAISE EXCEPTION 'the tables in the database % belong to %, not to %', current_database(), other_owner, own_owner
+            USING HINT = format(
+                'Name both roles: -v owner=%s -v app=%s, or images database create %s --owner %s --app %s. '
+                'To give the tables to %s all the same: -v former=%s, or --former %s.',
+                other_owner, coalesce(other_app, 'NAME'),
+                current_database(), other_owner, coalesce(other_app, 'NAME'),
+                own_owner, other_owner, other_owner
+            );
+    END IF;
+    IF own_app = 'images_app'
+        AND other_app IS NOT NULL
+        AND NOT has_database_privilege('images_app', current_database(), 'CONNECT')
+    THEN
+        RAISE EXCEPTION 'the login of the database % is %, not images_app', current_database(), other_app
+            USING HINT = format('Name both roles: -v owner=%s -v app=%s.', own_owner, other_app);
+    END IF;
+END
+$$;
 
 -- A login of one installation must not reach the tables of another one by way of images_app.
 DO $$
@@ -67,7 +154,8 @@ BEGIN
             AND NOT has_database_privilege('public', pg_database.oid, 'CONNECT');
         IF other IS NOT NULL THEN
             RAISE EXCEPTION 'images_app has members that belong to another installation: %', other
-                USING HINT = 'Give this installation a login of its own: -v app=NAME, or --app NAME.';
+                USING HINT = 'Give this installation roles of its own: images database create NAME, '
+                    'or psql -v owner=NAME_owner -v app=NAME_app.';
         END IF;
     ELSE
         SELECT string_agg(quote_ident(datname), ', ' ORDER BY datname)
@@ -79,7 +167,9 @@ BEGIN
             AND datname <> current_database();
         IF other IS NOT NULL THEN
             RAISE EXCEPTION 'images_app is the login of another installation, in the database %', other
-                USING HINT = 'Give that installation a login of its own first: -v app=NAME, or --app NAME.';
+                USING HINT = format(
+                    'Give that installation a login of its own first: images database create %s --app NAME.', other
+                );
         END IF;
     END IF;
 END
@@ -111,6 +201,11 @@ GRANT CONNECT ON DATABASE :"DBNAME" TO :"app";
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO :"owner";
 GRANT USAGE ON SCHEMA public TO images_app;
+
+\if :former_is_here
+REVOKE CONNECT, TEMPORARY ON DATABASE :"DBNAME" FROM :"former";
+REVOKE USAGE, CREATE ON SCHEMA public FROM :"former";
+\endif
 
 -- If another role ran migrations before: its tables and functions become the owner's. The rights that a migration
 -- could not grant yet are granted now. A service that still runs as that role continues, as a member of images_app.
@@ -158,7 +253,10 @@ BEGIN
         IF found.rows_are_images THEN
             EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO images_app', found.object);
         END IF;
-        IF found.owner <> to_regrole(quote_ident(owner)) AND NOT pg_has_role(found.owner, 'images_app', 'MEMBER') THEN
+        IF found.owner <> to_regrole(quote_ident(owner))
+            AND pg_get_userbyid(found.owner) <> current_setting('images.former')
+            AND NOT pg_has_role(found.owner, 'images_app', 'MEMBER')
+        THEN
             EXECUTE format('GRANT images_app TO %I', pg_get_userbyid(found.owner));
         END IF;
     END LOOP;

@@ -166,7 +166,7 @@ def show(format: str) -> None:
             note(f"there is no token. Create one: {CREATE}")
     if is_readable:
         note("warning: images_app can read the hashes of all tokens.")
-        note("hint: when no instance of an earlier release runs, run sql/roles.sql again")
+        note("hint: when no instance of an earlier release runs, run as a superuser: images database create NAME")
 
 
 def _line(row: Record) -> str:

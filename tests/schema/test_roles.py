@@ -178,7 +178,7 @@ def test_the_release_before_reads_tokens_until_the_dba_ends_it(empty_database: s
         said = images(owner, "list").stderr
         assert said == (
             "warning: images_app can read the hashes of all tokens.\n"
-            "hint: when no instance of an earlier release runs, run sql/roles.sql again\n"
+            "hint: when no instance of an earlier release runs, run as a superuser: images database create NAME\n"
         )
         for _ in range(2):
             make_roles(empty_database)

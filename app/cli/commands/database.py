@@ -14,7 +14,8 @@ def database() -> None:
 @click.argument("name", default="images")
 @click.option("--owner", metavar="ROLE", help="The role that owns the schema. Default: NAME_owner.")
 @click.option("--app", metavar="ROLE", help="The role of the service. Default: NAME_app.")
-def create(name: str, owner: str | None, app: str | None) -> None:
+@click.option("--former", metavar="ROLE", help="The owner that has to give up the tables, and loses its rights.")
+def create(name: str, owner: str | None, app: str | None, former: str | None) -> None:
     """Create a database and its two roles.
 
     A database or role that exists is kept. The command connects as psql does: PGHOST, PGPORT, PGUSER, PGPASSFILE. The
@@ -22,4 +23,4 @@ def create(name: str, owner: str | None, app: str | None) -> None:
     """
     from app.cli.create_database import create_database
 
-    create_database(name, owner or f"{name}_owner", app or f"{name}_app")
+    create_database(name, owner or f"{name}_owner", app or f"{name}_app", former)
