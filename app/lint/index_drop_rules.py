@@ -65,10 +65,13 @@ def drop_unique_index(state: MigrationState, line: int, name: str) -> None:
 
 
 def _undoes_using_index(state: MigrationState, index: Index) -> bool:
-    """Return whether a rollback drops a constraint that its migration made of an index, which goes with it."""
+    """Return whether a rollback drops a constraint that its migration made of the index of the migration before it."""
     before = state.before
     if before is None or index.name not in before.indexes:
         return False
+    number, built_in = (name[:4] for name in (state.file, index.created_by))
+    if not (number.isdecimal() and built_in.isdecimal()) or int(number) - int(built_in) != 1:
+        return False  # an earlier release may rely on the index
     was_constraint = any(each.name == index.name for each in before.constraints(index.table))
     return not was_constraint and any(each.name == index.name for each in state.catalog.constraints(index.table))
 

@@ -61,7 +61,9 @@ class Step:
     line: int
     sql: str
     milliseconds: float = 0.0
-    whole_milliseconds: float = 0.0  # of a backfill: of all batches. The rest of the step is about its first one
+    whole_milliseconds: float = (
+        0.0  # of a backfill: of all batches. `milliseconds`, rows and locks are of its first one
+    )
     wal: int = 0  # bytes
     disk: int = 0  # bytes that the database grew by, including old files that the commit removes
     locks: list[Lock] = field(default_factory=list)  # without those that earlier statements took
@@ -180,7 +182,8 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
     """Run the statements of a file and measure them. If one fails in a transaction, PostgreSQL rolls all of them back.
 
     The times are those of the statements and of the commit, without the time of the measurements, and without waits for
-    a processor. Of a backfill, the first batch is measured, and the time of all.
+    a processor. Of a backfill, the locks and rows are those of the first batch, and the time, the WAL and the
+    disk space those of all.
     """
     done = MeasuredRun(transactional)
     clock = WorkClock(connection)
@@ -190,6 +193,7 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
     committing = 0.0
     batches = batches_of(connection, path, MAX_BATCH, BATCH) if "backfill" in directives(path) else None
     written = _written(connection) if batches else 0
+    work = _one(connection, "read_work") if batches else ()
     try:
         if transactional:
             with connection.transaction():
@@ -216,6 +220,9 @@ def measure(connection: Connection, path: Path, transactional: bool) -> Measured
                     pass
                 done.steps[0].whole_milliseconds = done.milliseconds + (clock.read() - began) * 1000
                 done.is_idle = _written(connection) == written
+                done.steps[0].wal, done.steps[0].disk = (
+                    after - before for before, after in zip(work, _one(connection, "read_work"), strict=True)
+                )
         else:
             for line, sql in statements(text):
                 done.steps.append(Step(line, sql))

@@ -17,6 +17,7 @@ def test_a_backfill_is_measured_by_its_batch(tried: Try) -> None:
     [step] = part.reviewed.up.steps
     assert 0 < step.changed["images"] <= 100
     assert step.whole_milliseconds > step.milliseconds
+    assert step.wal > ROWS * 50  # bytes, of all rows
     assert {lock.mode for lock in step.locks if lock.relation == "images"} == {"ACCESS SHARE", "ROW EXCLUSIVE"}
 
 
