@@ -69,7 +69,7 @@ def _undoes_using_index(state: MigrationState, index: Index) -> bool:
     before = state.before
     if before is None or index.name not in before.indexes:
         return False
-    number, built_in = (name[:4] for name in (state.file, index.created_by))
+    number, built_in = (name[:4] for name in (state.file, before.indexes[index.name].created_by))
     if not (number.isdecimal() and built_in.isdecimal()) or int(number) - int(built_in) != 1:
         return False  # an earlier release may rely on the index
     was_constraint = any(each.name == index.name for each in before.constraints(index.table))

@@ -395,8 +395,8 @@ def test_the_rollback_of_a_constraint_may_drop_the_index_that_was_there(tmp_path
 
 def test_the_rollback_of_a_constraint_may_not_drop_an_index_of_an_earlier_release(tmp_path: Path) -> None:
     sql = copy(tmp_path)
-    using = "ALTER TABLE images ADD CONSTRAINT images_own_key_key UNIQUE USING INDEX images_own_key_key;"
-    write(sql, "0901_case", using, rollback="ALTER TABLE images DROP CONSTRAINT images_own_key_key;")
+    using = "ALTER TABLE images ADD CONSTRAINT images_content_sha256_key UNIQUE USING INDEX images_content_sha256_key;"
+    write(sql, "0901_case", using, rollback="ALTER TABLE images DROP CONSTRAINT images_content_sha256_key;")
 
     assert ("0901_case.rollback.sql", "drop-breaks") in {(each.path.name, each.rule) for each in findings(sql)}
 
