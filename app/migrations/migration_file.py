@@ -178,7 +178,8 @@ def _read_directives(file: MigrationFile, text: str, spans: list[Span]) -> None:
             todo = f"write `-- {key}: ...`, in lower case"
             file.add("directive", line, f"`{one_line(comment)[:60]}` is ignored", todo)
         elif key in file.directives:
-            file.add("directive", line, f"`-- {key}:` is given twice", "keep one")
+            todo = "write all names into one line: `-- depends: A B`" if key == "depends" else "keep one"
+            file.add("directive", line, f"`-- {key}:` is given twice", todo)
         elif key == "transactional" and value not in {"true", "false"}:
             todo = "write `-- transactional: false`, and nothing after it"
             file.add("directive", line, f"transactional is {value!r}", todo)

@@ -21,14 +21,19 @@ UNKNOWN = re.compile(r"\b(CALL|PERFORM|EXECUTE\s+(?!(ON|FUNCTION|PROCEDURE)\b))"
 CASCADES = re.compile(r"\bDROP\b.*\bCASCADE\b", re.IGNORECASE | re.DOTALL)
 NO_CODE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 INPUTS = {"i", "b", "v", "d"}  # modes of the parameters that are part of a signature
+BUILD = "index CONCURRENTLY"
 Made = tuple[str, Any, Any]  # the kind for find_name_conflict.sql, its schema or its table as a RangeVar, and the name
 
 
-def taken_names(connection: Connection, files: Iterable[Path]) -> Iterator[tuple[str, str]]:
+def taken_names(
+    connection: Connection, files: Iterable[Path], *, with_builds: bool = False
+) -> Iterator[tuple[str, str]]:
     """Yield the FILE:LINE of each statement that makes an object whose name is taken, and the object that has it.
 
     A name is free if an earlier statement drops, replaces or renames its object, or if a DO block mentions it. The
     search ends at a statement that may drop anything, or that changes the search_path.
+
+    A build CONCURRENTLY counts `with_builds`: the migrator looks at its index when it comes to it.
     """
     from pglast import ast
 
@@ -48,6 +53,11 @@ def taken_names(connection: Connection, files: Iterable[Path]) -> Iterator[tuple
                     free.add(place.relname)
                     continue
                 of, short = _place(kind, place)
+                if kind == BUILD:
+                    found = find(connection, "find_index", name=name, table=of, copy="") if with_builds else []
+                    if not with_builds or any(index[1] for index in found):
+                        continue  # the migrator repairs it, or says why it cannot
+                    kind = "index"
                 row = next(iter(find(connection, "find_name_conflict", kind=kind, of=of, name=name)), None)
                 is_free = (
                     not free.isdisjoint({name, short, getattr(place, "schemaname", None), *row[1]}) if row else True
@@ -98,7 +108,7 @@ def _place(kind: str, place: Any) -> tuple[str | None, str]:
 
 
 def _made(node: Any) -> Iterator[Made]:
-    """Yield what a statement makes. A build CONCURRENTLY is left out, because it repairs its own index."""
+    """Yield what a statement makes. A build CONCURRENTLY is apart, because it repairs its own index."""
     from pglast import ast
 
     match node:
@@ -119,8 +129,8 @@ def _made(node: Any) -> Iterator[Made]:
         ):
             *schema, name = (part.sval for part in parts or ())
             yield "relation", ast.RangeVar(schemaname=schema[0] if schema else None, relpersistence="p"), name
-        case ast.IndexStmt(if_not_exists=False, concurrent=False, idxname=str(name), relation=relation):
-            yield "index", relation, name
+        case ast.IndexStmt(if_not_exists=False, idxname=str(name), relation=relation):
+            yield (BUILD if node.concurrent else "index"), relation, name
         case ast.CreateStatsStmt(if_not_exists=False, defnames=[*schema, ast.String(sval=name)]):
             where = schema[0].sval if schema else None
             yield "statistics", ast.RangeVar(schemaname=where, relpersistence="p"), name

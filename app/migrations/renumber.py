@@ -97,11 +97,18 @@ def _move(journal: Path) -> list[tuple[str, str]]:
 
 
 def _with_depends(text: str, main: str, apart: Collection[str]) -> str:
-    """Return the text that depends on `main`, the migration before it, and still on those of other phases."""
+    """Return the text that depends on `main`, the migration before it, and still on those of other phases.
+
+    A text that app/migrations/validation.py accepts stays as it is: it may be released.
+    """
     match = DEPENDS.search(text)
     if match is None:
         return f"-- depends: {main}\n{text}" if main else text
-    others = [name for name in match[2].split() if name in apart]
+    given = match[2].split()
+    others = [name for name in given if name in apart]
+    is_tied = not main or any(name >= main for name in given)
+    if is_tied and {*given} <= {main, *others} and len({*given}) == len(given):
+        return text
     return f"{text[: match.start()]}{match[1]} {' '.join(filter(None, [main, *others]))}{text[match.end() :]}"
 
 

@@ -16,7 +16,7 @@ from app.errors import CommandError, UsageError
 from app.migrations import ledger, lock
 from app.migrations.backfill_batches import make_plan as make_backfill_plan
 from app.migrations.backfill_control import Progress, read_progress
-from app.migrations.connection import Connection, run
+from app.migrations.connection import Connection, explain, run
 from app.migrations.data_loss import count_rows
 from app.migrations.new_database import with_released
 from app.migrations.order import find_id
@@ -35,6 +35,8 @@ from app.schema.history import Entry, Record, compare, shipped
 from app.schema.history import faults as history_faults
 from app.settings import Settings
 from app.text import count
+
+GIVES_RIGHTS = re.compile(r"\b(ROW\s+LEVEL\s+SECURITY|POLICY|GRANT|OWNER|ROLE)\b", re.IGNORECASE)
 
 
 def make_plan(
@@ -67,7 +69,7 @@ def make_plan(
         for migration in migrations:
             _continue(migration, backfills.get(migration.id), folder)
         _check_keys(connection, migrations, folder)
-        counted = _count_losses(connection, settings, migrations, folder)
+        counted, uncounted = _count_losses(connection, settings, migrations, folder)
         for migration, query, took in counted if operation == "rollback" else ():
             count_under_lock(migration, folder, query, took, live)
         rejected = list(rejections(connection, operation, migrations, folder, has_history=bool(records)))
@@ -75,7 +77,7 @@ def make_plan(
         operation,
         migrations,
         {name: live.tables[name] for name in sorted(_relations(migrations) & live.tables.keys())},
-        _problems(operation, entries, migrations, settings) + rejected,
+        _problems(operation, entries, migrations, settings) + (uncounted if operation == "rollback" else []) + rejected,
         str(holder) if holder else None,
         [_waiting(entry, backfills.get(entry.id)) for entry in entries if entry.waits and operation == "apply"],
     )
@@ -117,13 +119,19 @@ def _relations(migrations: Sequence[PlannedMigration]) -> set[str]:
 
 def _count_losses(
     connection: Connection, settings: Settings, migrations: Sequence[PlannedMigration], folder: Path
-) -> list[tuple[PlannedMigration, str, float]]:
+) -> tuple[list[tuple[PlannedMigration, str, float]], list[str]]:
     """Count what each rollback would lose now. A table that does not exist yet has no rows to lose.
 
     Return the migrations that would lose nothing now, with the query and its seconds: the migrator counts again.
+    Also return why it could not count, unless a rollback before may give the right.
     """
     counted = []
+    uncounted = []
+    before = ""
     for migration in migrations:
+        earlier = before
+        file = folder / f"{migration.id}.rollback.sql"
+        before += file.read_text(encoding="utf-8") if file.exists() else ""
         query = rollback_of(folder / f"{migration.id}.sql").rows_to_lose
         if query is None:
             continue
@@ -135,9 +143,12 @@ def _count_losses(
                 counted.append((migration, query, time.perf_counter() - began))
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
             migration.rows_to_lose = 0
-        except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, psycopg.errors.InsufficientPrivilege):
+        except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable):
             continue
-    return counted
+        except psycopg.errors.InsufficientPrivilege as error:
+            if not settings.accepts_loss_of(migration.id) and not GIVES_RIGHTS.search(earlier):
+                uncounted.append(f"the rows that {migration.id} would lose cannot be counted: {explain(error)[0]}")
+    return counted, uncounted
 
 
 def _records(connection: Connection) -> list[Record]:

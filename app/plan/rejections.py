@@ -36,6 +36,7 @@ def rejections(
 ) -> Iterator[str]:
     """Yield the reasons. The transaction of the connection only reads. Raises psycopg.Error."""
     if not migrations:
+        yield from _replicates(connection) if operation == "apply" else ()
         return
     yield from _session(connection, operation)
     forward = [folder / f"{each.id}.sql" for each in migrations]
@@ -72,11 +73,11 @@ def _session(connection: Connection, operation: Operation) -> Iterator[str]:
             f"default_transaction_read_only is on (set by: {source}), and the migrator does not change it: set it to "
             "off for the role that migrates"
         )
-    for reject in (reject_pooler, reject_replication_role):
-        try:
-            reject(connection)
-        except CommandError as error:
-            yield _words(error)
+    try:
+        reject_pooler(connection)
+    except CommandError as error:
+        yield _words(error)
+    yield from _replicates(connection)
     role, schema, may_create = run(connection, "find_rights", schema=None).fetchone() or ("", "", True)
     if operation == "apply" and not may_create:
         where = f"the schema {schema}" if schema else "any schema of its search path"
@@ -84,6 +85,14 @@ def _session(connection: Connection, operation: Operation) -> Iterator[str]:
     for table in sorted(HISTORY):
         if row := run(connection, "find_unusable", name=table, right="INSERT").fetchone():
             yield f"the role {role} may not write {row[0]}, which belongs to {row[1]}"
+
+
+def _replicates(connection: Connection) -> Iterator[str]:
+    """Yield why the migrator stops in each session, also if there is nothing to do."""
+    try:
+        reject_replication_role(connection)
+    except CommandError as error:
+        yield _words(error)
 
 
 def _words(error: CommandError) -> str:
@@ -96,7 +105,7 @@ def _uses(connection: Connection, files: Sequence[Path]) -> Iterator[str]:
         yield f"{place} drops {what}, which {object} needs: drop that first"
     for place, reason in rejected_statements(connection, files):
         yield f"{place}: {reason}"
-    for place, object in taken_names(connection, files):
+    for place, object in taken_names(connection, files, with_builds=True):
         yield f"{place} makes an object whose name is taken: {object}: rename that, or drop it"
 
 

@@ -14,6 +14,7 @@ from app.cli.renumber_migration import renumber_migration
 from app.errors import CommandError, UsageError
 from app.migrations.renumber import renumber
 from app.migrations.validation import faults
+from app.project import current
 from app.schema.history import compare, shipped
 from tests.conftest import backend_on
 from tests.schema.test_history import NAMES, apply, ledger, rollback, write
@@ -249,6 +250,17 @@ def test_the_highest_number_stays_and_the_command_says_so(
     assert as_text == ("nothing to renumber: it has the next number already\n", "")
     assert json.loads(capsys.readouterr().out)["event"] == "nothing"
     assert content(folder) == before
+
+
+def test_nothing_is_written_if_no_number_changes(tmp_path: Path) -> None:
+    """Released files of other phases name each other in their own way."""
+    folder = tmp_path / "project" / "sql" / "migrations"
+    shutil.copytree(current().migrations, folder)
+    before = content(folder)
+
+    for name in ("0041", "0050", "0055"):
+        assert renumber(next(folder.glob(f"{name}_*[!k].sql"))) == []
+        assert content(folder) == before
 
 
 def test_two_migrators_at_once_follow_once(empty_database: str, folder: Path) -> None:

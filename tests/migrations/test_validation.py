@@ -271,6 +271,10 @@ FAULTS: dict[str, tuple[Files, str]] = {
         up("-- transactional: true\n-- transactional: true\n" + UP),
         "sql:2: `-- transactional:` is given twice",
     ),
+    "depends given twice": (
+        second("-- depends: 0001_make_t\n-- depends: 0001_make_t\n" + UP),
+        "0002_change_t.sql:2: `-- depends:` is given twice: write all names into one line: `-- depends: A B`",
+    ),
     "transactionnal": (up("-- transactionnal: true\n" + UP), "sql:1: `-- transactionnal: true` is ignored"),
     "depend": (
         second("-- depend: 0001_make_t\n" + UP),

@@ -363,6 +363,29 @@ def test_a_name_that_is_taken_is_a_reason(own: Settings, empty_database: str, tm
         backend.apply_migrations(read_migrations(str(folder)))
 
 
+def test_a_name_that_an_index_of_another_table_has_is_a_reason(
+    own: Settings, empty_database: str, tmp_path: Path
+) -> None:
+    """An index of the same table may be what an interrupted build left: the migrator repairs it."""
+    folder = tmp_path / "sql" / "migrations"
+    folder.mkdir(parents=True)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE things (a int); CREATE TABLE other (a int); CREATE INDEX i ON things (a)")
+        for name, table, object in (("i", "other", "index i"), ("other", "things", "table other"), ("i", "things", "")):
+            build = f"CREATE INDEX CONCURRENTLY {name} ON {table} (a);"
+            (folder / "0001_index_it.sql").write_text(f"-- transactional: false\n\n{build}\n")
+            (folder / "0001_index_it.rollback.sql").write_text(
+                f"-- loses: nothing\n-- transactional: false\n\nDROP INDEX CONCURRENTLY IF EXISTS {name};\n"
+            )
+
+            plan = said(make_plan(own, folder=folder))
+
+            assert ("makes an object whose name is taken" in plan) == bool(object), plan
+            assert object in plan
+            with pytest.raises(psycopg.errors.DuplicateTable):
+                connection.execute(build.encode())
+
+
 def test_a_role_that_may_only_read_is_a_reason(own: Settings, empty_database: str, admin: psycopg.Connection) -> None:
     name = Identifier(empty_database.partition("@/")[2].partition("?")[0])
     admin.execute(SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
@@ -390,6 +413,51 @@ def test_triggers_that_this_role_may_not_switch_on_are_a_reason(
         "error: session_replication_role is replica (set by: database), and this role may not set it to origin.\n"
         "hint: as a superuser, reset it: ALTER DATABASE ... RESET session_replication_role, or ALTER ROLE\n"
     )
+
+
+def test_triggers_that_are_off_are_a_reason_with_nothing_to_do(
+    own: Settings, database: str, admin: psycopg.Connection
+) -> None:
+    owner = as_role(database, "images_owner")
+    own = own.model_copy(update={"database_url": SecretStr(owner)})
+    name = Identifier(database.partition("@/")[2].partition("?")[0])
+    assert said(make_plan(own, folder=FOLDER)) == "nothing to do"
+    admin.execute(SQL("ALTER DATABASE {} SET session_replication_role = replica").format(name))
+
+    assert said(make_plan(own, folder=FOLDER)).startswith("no\nsession_replication_role is replica (set by: database)")
+    assert yoyo_on(owner, "apply").returncode == 3
+
+
+def test_rows_that_a_policy_hides_are_a_reason(own: Settings, empty_database: str, tmp_path: Path) -> None:
+    """The migrator counts them first, and PostgreSQL rejects its query. An earlier rollback may lift the policy."""
+    folder = tmp_path / "sql" / "migrations"
+    folder.mkdir(parents=True)
+    migration(folder, "0001_create_t", "CREATE TABLE t (a int);", "DROP TABLE t;")
+    lost = "-- loses: a\n-- rows to lose: SELECT count(*) FROM t\n\nDROP TABLE t;\n"
+    (folder / "0001_create_t.rollback.sql").write_text(lost)
+    forced = "ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("GRANT CREATE ON SCHEMA public TO images_owner")
+    owner = as_role(empty_database, "images_owner")
+    own = own.model_copy(update={"database_url": SecretStr(owner)})
+    apply(owner, folder)
+    with psycopg.connect(owner) as connection:
+        connection.execute(forced.encode())
+
+    reasons = said(make_plan(own, "rollback", down_to("0001"), folder=folder))
+    accepted = own.model_copy(update={"accept_data_loss": "0001_create_t"})
+
+    assert reasons == (
+        "no\nthe rows that 0001_create_t would lose cannot be counted: "
+        'query would be affected by row-level security policy for table "t"'
+    )
+    assert said(make_plan(accepted, "rollback", down_to("0001"), folder=folder)) == "yes"
+
+    lifts = "ALTER TABLE t DISABLE ROW LEVEL SECURITY;"
+    migration(folder, "0002_hide_t", forced, lifts, "-- depends: 0001_create_t\n")
+    apply(owner, folder)
+    plan = make_plan(own, "rollback", down_to("0001"), folder=folder)
+    assert said(plan) == "yes"
 
 
 def test_the_schema_without_its_history_is_a_reason(own: Settings, database: str) -> None:

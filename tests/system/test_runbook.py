@@ -257,9 +257,12 @@ def test_each_command_works(
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("STORAGE_URL", f"file:{tmp_path}")
+    monkeypatch.setenv("PGHOST", connection.info.host)
+    monkeypatch.setenv("PGUSER", connection.info.user)
+    names = f"{connection.info.dbname} --owner images_owner --app images_app"
     with closing(psycopg.connect(database)) as session:
         for command in dict.fromkeys(blocks("sh")):
-            program, *arguments = command.split()
+            program, *arguments = command.replace("create NAME", f"create {names}").split()
             if program == ".venv/bin/images":
                 assert main.run(arguments) == 0, command + capfd.readouterr().err
             elif program == ".venv/bin/yoyo":
