@@ -7,6 +7,11 @@ set -eu
 cd "$(dirname "$0")"
 
 if [ "$#" -eq 0 ]; then
+    if ! command -v images > /dev/null; then
+        echo "error: the command images is not in PATH." >&2
+        echo "hint: in a checkout: PATH=\$PWD/.venv/bin:\$PATH ./entrypoint.sh" >&2
+        exit 2
+    fi
     # uvicorn fails if this is set and empty.
     [ -n "${WEB_CONCURRENCY-}" ] || unset WEB_CONCURRENCY
     # Seconds that running requests have to finish after SIGTERM. Then they are cut off.

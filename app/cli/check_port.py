@@ -59,7 +59,9 @@ def _check_socket(path: Path) -> None:
 def _raise(error: OSError, host: str, port: int) -> None:
     match error.errno:
         case errno.EADDRINUSE:
-            raise CommandError(f"port {port} on {host} is in use.", "choose another port: UVICORN_PORT=8001 make run")
+            raise CommandError(
+                f"port {port} on {host} is in use.", "choose another port, for example: UVICORN_PORT=8001"
+            )
         case errno.EADDRNOTAVAIL:
             raise UsageError(f"UVICORN_HOST: {host} is not an address of this machine.", "example: 127.0.0.1")
         case errno.EINVAL:  # such as ::ffff:127.0.0.1

@@ -65,8 +65,8 @@ def _report(baseline: Baseline) -> None:
     project, output = current(), Output(requested())
     replaced = count(len(baseline.replaced), "migration")
     output.report(f"{project.shown(baseline.path)} now replaces {replaced}, and their files are deleted")
-    for path in _mentions(project, baseline.replaced):
-        output.report(f"{project.shown(path)} mentions a deleted file: correct it")
+    for path, line, name in _mentions(project, baseline.replaced):
+        output.report(f"{project.shown(path)}:{line} mentions {name}, which is deleted: write its statements here")
 
 
 def _index(paths: Sequence[Path], number: str) -> int:
@@ -153,8 +153,13 @@ def _unwritten(error: OSError) -> CommandError:
     )
 
 
-def _mentions(project: Project, replaced: Sequence[Path]) -> list[Path]:
-    """Return the SQL files that name one of the deleted files, as \\ir of psql does."""
+def _mentions(project: Project, replaced: Sequence[Path]) -> list[tuple[Path, int, str]]:
+    """Return the places in SQL files that name one of the deleted files, as \\ir of psql does: file, line, and name."""
     names = re.compile("|".join(path.name.replace(".", r"\.") for path in replaced))
     files = sorted(path for path in project.sql.rglob("*.sql") if path.parent != project.migrations)
-    return [path for path in files if names.search(read_own(path))]
+    return [
+        (path, number, found[0])
+        for path in files
+        for number, line in enumerate(read_own(path).splitlines(), 1)
+        if (found := names.search(line))
+    ]

@@ -64,7 +64,7 @@ def faults(folder: Path, known: Collection[str] = ()) -> list[Fault]:
             up.add("rollback", 1, f"has no {name}.rollback.sql", todo)
         first = numbers.setdefault(name[:4], name)
         if first != name:
-            todo = "give one of them the next free number"
+            todo = f"give one of them the next free number: {SCHEMA} renumber {name}"
             up.add("file-name", 1, f"{first}.sql also has the number {name[:4]}", todo)
         else:
             _check_depends(up, before, migrations)

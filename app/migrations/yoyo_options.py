@@ -100,7 +100,9 @@ def reject_options() -> None:
         if not Path(folder).is_dir():
             raise UsageError(
                 f"there is no folder {printable(str(folder))}.",
-                f"a name without an option is a folder. For a migration: yoyo {command} -r {printable(str(folder))}",
+                f"a name without an option is a folder. For a migration: yoyo {command} -r {printable(str(folder))}"
+                if given.get("sources")
+                else "the files of this release are incomplete: deploy it again",
             )
         reject_faults([str(fault) for fault in programs(Path(folder))])  # yoyo would run Python before any check
 

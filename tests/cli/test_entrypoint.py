@@ -135,6 +135,17 @@ def test_other_arguments_are_run_in_its_place() -> None:
     assert done.stdout.startswith("sh ")
 
 
+def test_without_its_commands_in_the_path_it_says_so() -> None:
+    done = subprocess.run(
+        [ROOT / "entrypoint.sh"], env=environment() | {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: the command images is not in PATH.\nhint: in a checkout: PATH=$PWD/.venv/bin:$PATH ./entrypoint.sh\n"
+    )
+
+
 def test_without_postgresql_it_gives_up(tmp_path: Path) -> None:
     port = free_port()
     url = f"postgresql://someone:hunter2@127.0.0.1:{port}/images"

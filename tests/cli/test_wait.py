@@ -102,7 +102,7 @@ def test_a_port_in_use_is_an_error_of_the_start_only(database: str, tmp_path: Pa
 
     assert done.returncode == ExitCode.FAILED
     assert done.stderr == (
-        f"error: port {port} on 127.0.0.1 is in use.\nhint: choose another port: UVICORN_PORT=8001 make run\n"
+        f"error: port {port} on 127.0.0.1 is in use.\nhint: choose another port, for example: UVICORN_PORT=8001\n"
     )
     assert (beside.returncode, beside.stderr) == (0, "")
     assert wait(database, tmp_path, "--migrate", UVICORN_PORT=port).returncode == 0

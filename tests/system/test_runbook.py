@@ -49,6 +49,7 @@ HINTED = {
 }  # their second argument is a hint
 MIN_WORDS = 2  # of a message
 OTHERS = [  # messages that are not an argument of such a call, or have too few words
+    "error: the command images is not in PATH",
     "503 METHOD PATH: ERROR: REASON",
     "PostgreSQL at PLACE has not answered for N s. A migrator that writes waits for it",
     "PostgreSQL has waited for a synchronous standby for N s. The setting synchronous_standby_names names it",

@@ -188,7 +188,7 @@ def rollback(name: str, yes: bool) -> int:
 @schema.command(
     warns=False,
     has_events=True,
-    examples="images schema renumber sql/migrations/0038_index_images_title.sql\nimages schema renumber 38",
+    examples="images schema renumber sql/migrations/0038_index_images_title.sql\nimages schema renumber 0038_index",
 )
 @click.argument("file", type=FilePath())
 def renumber(file: Path) -> None:
