@@ -101,7 +101,7 @@ def reject_options() -> None:
             raise UsageError(
                 f"there is no folder {printable(str(folder))}.",
                 f"a name without an option is a folder. For a migration: yoyo {command} -r {printable(str(folder))}"
-                if given.get("sources")
+                if Path(folder).resolve() != current().migrations.resolve()
                 else "the files of this release are incomplete: deploy it again",
             )
         reject_faults([str(fault) for fault in programs(Path(folder))])  # yoyo would run Python before any check

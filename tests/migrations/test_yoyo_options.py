@@ -2,7 +2,9 @@
 
 import re
 import shlex
+import shutil
 import subprocess
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -84,6 +86,26 @@ def test_the_table_has_each_option_of_yoyo() -> None:
     missing = {option for option in options if not re.search(rf"`{option}[` ]", TABLE)}
 
     assert missing == set()
+
+
+def test_without_the_files_of_the_migrations_the_release_is_incomplete(empty_database: str, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "yoyo.ini", tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+
+    done = subprocess.run(
+        [BIN / "yoyo", "apply"],
+        cwd=tmp_path,
+        env=environment(DATABASE_URL=empty_database),
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 2
+    assert re.fullmatch(
+        "error: there is no folder .*sql/migrations.\n"
+        "hint: the files of this release are incomplete: deploy it again\n",
+        done.stderr,
+    ), done.stderr
 
 
 def test_these_change_nothing(database: str) -> None:
