@@ -77,7 +77,7 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
     if migrator_url != database_url:
         await _retry(lambda: _reach_as_migrator(settings, migrator_url, timeout), timeout)
     if folder is not None and _is_empty(folder):
-        if await _has_images(database_url, timeout):
+        if await _has_images(settings, database_url, min(timeout, ATTEMPT_TIMEOUT)):
             raise UsageError(
                 f"the database has images, but the object store folder {folder} is empty.",
                 "check STORAGE_URL, and that its volume is mounted. To start without the bytes, "
@@ -140,15 +140,18 @@ def _is_empty(folder: Path) -> bool:
     return not folder.exists() or all(path.name == "lost+found" for path in folder.iterdir())
 
 
-async def _has_images(url: str, timeout: float) -> bool:  # noqa: ASYNC109
+async def _has_images(settings: Settings, url: str, timeout: float) -> bool:  # noqa: ASYNC109
     """Return whether the table has an image. A database that is not migrated, or hides the table, has none."""
-    connection, _ = await connect(asyncpg_urls(url), timeout)
     try:
-        return await connection.execute(statement("has_images"), timeout=timeout) == "SELECT 1"
-    except asyncpg.PostgresError:
-        return False
-    finally:
-        connection.terminate()
+        connection, _ = await connect(asyncpg_urls(url), timeout)
+        try:
+            return await connection.execute(statement("has_images"), timeout=timeout) == "SELECT 1"
+        except asyncpg.PostgresError:
+            return False
+        finally:
+            connection.terminate()
+    except TRY_NEXT_HOST as error:
+        raise cannot_connect(error, settings) from error
 
 
 async def _retry(attempt: Callable[[], Awaitable[None]], timeout: float) -> None:  # noqa: ASYNC109
@@ -187,7 +190,7 @@ async def _reach_postgresql(settings: Settings, url: str, timeout: float) -> Non
     try:
         connection, _ = await connect(asyncpg_urls(url), min(timeout, ATTEMPT_TIMEOUT))
         if settings.database_pooler == "none":
-            await reject_pooler(connection, timeout)
+            await reject_pooler(connection, min(timeout, ATTEMPT_TIMEOUT))
         await connection.close()
     except PoolerError as error:
         raise CommandError(f"{error}.") from error

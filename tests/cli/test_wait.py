@@ -9,8 +9,11 @@ from subprocess import CompletedProcess
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
-from app.errors import ExitCode
+from app.cli.wait import _has_images
+from app.errors import CommandError, ExitCode
+from app.settings import Settings
 from tests.conftest import as_role, environment, free_port
 from tests.support import forked
 
@@ -63,6 +66,15 @@ def test_a_start_says_what_decodes_and_what_confines_it(database: str, tmp_path:
     assert (done.returncode, done.stderr.count("\n")) == (0, 2)
     assert re.search(r"^decoder libraries: libvips 8\.\d+\.\d+, mozjpeg \d.*, libheif \d", done.stderr, re.MULTILINE)
     assert "decoder sandbox: limits, " in done.stderr
+
+
+async def test_a_table_that_does_not_answer_is_an_error(database: str) -> None:
+    settings = Settings.model_construct(database_url=SecretStr(database))
+    with psycopg.connect(database) as holder:
+        holder.execute("LOCK TABLE images")
+
+        with pytest.raises(CommandError, match=r"^cannot connect to PostgreSQL at .* \(DATABASE_URL\)"):
+            await _has_images(settings, database, 0.3)
 
 
 @pytest.mark.parametrize("content", [None, [], ["lost+found"]], ids=["missing", "empty", "a new volume"])
