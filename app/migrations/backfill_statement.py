@@ -110,26 +110,23 @@ def _part_that_skips(node: ast.Node) -> str:
     from pglast.enums import LockWaitPolicy
     from pglast.visitors import Visitor
 
-    queries: list[Any] = []  # those around the range
-    others: list[Any] = []  # those that may read what a WITH returns
-    names: set[str] = set()
+    around: list[Any] = []  # the nodes around the range
+    readers: list[tuple[str, list[Any]]] = []  # the name of each table, and the nodes around it
+    names: set[str] = set()  # of WITH
 
     class Finder(Visitor):
         def visit_A_Expr(self, ancestors: Any, found: Any) -> None:  # noqa: N802
-            while _range(found) and ancestors is not None:
-                queries.append(ancestors.node)
-                ancestors = ancestors.parent
+            if _range(found):
+                around.extend(_nodes(ancestors))
 
         def visit_CommonTableExpr(self, _: Any, found: Any) -> None:  # noqa: N802
             names.add(found.ctename)
 
         def visit_RangeVar(self, ancestors: Any, found: Any) -> None:  # noqa: N802
-            while found.relname in names and ancestors is not None:
-                others.append(ancestors.node)
-                ancestors = ancestors.parent
+            readers.append((found.relname, _nodes(ancestors)))
 
     Finder()(node)
-    for query in (*queries, *others):
+    for query in (*around, *(each for name, nodes in readers if name in names for each in nodes)):
         if getattr(query, "limitCount", None):
             return "LIMIT"
         if getattr(query, "limitOffset", None):
@@ -137,6 +134,10 @@ def _part_that_skips(node: ast.Node) -> str:
         if any(lock.waitPolicy == LockWaitPolicy.LockWaitSkip for lock in getattr(query, "lockingClause", None) or ()):
             return "SKIP LOCKED"
     return ""
+
+
+def _nodes(ancestors: Any) -> list[Any]:
+    return [] if ancestors is None else [ancestors.node, *_nodes(ancestors.parent)]
 
 
 def _writes(node: Any) -> bool:

@@ -119,6 +119,11 @@ FAULTS: dict[str, tuple[Files, str]] = {
                 "WITH u AS (SELECT a FROM t WHERE a BETWEEN $1 AND $2) "
                 "UPDATE t SET a = 1 WHERE a IN (SELECT a FROM u LIMIT 3)",
             ),
+            (
+                "LIMIT",
+                "of what INSERT copies",
+                "WITH u AS (SELECT a FROM t WHERE a BETWEEN $1 AND $2) INSERT INTO v SELECT a FROM u LIMIT 3",
+            ),
         )
     },
     "a backfill with another parameter": (
