@@ -273,7 +273,7 @@ BEGIN
 END
 $_$;
 
-COMMENT ON FUNCTION images_index_queries(terms text[], words text, whole tsquery) IS 'What the index of image_words is asked for: the images of all these queries. It is the whole query, or all but its last word, or the whole query with the last word itself, with longer words, and with words of two alphabets. The index reads all images of a beginning first, 0.14 us for each. To check an image takes 1 us. 400 rows of 100 pages tell how many there are. The query checks the whole for each image.';
+COMMENT ON FUNCTION images_index_queries(terms text[], words text, whole tsquery) IS 'The queries for the index of image_words: it finds each image that matches by one of them. This is the whole query, or all but its last word. If most images of the last word have the word itself, these are three: with this word, with longer words, and with the mark =mixed. For a beginning, the index reads all of its images first, 0.14 us for each. To check an image takes 1 us. 400 rows of 100 pages tell how many there are. The search checks the whole query for each image.';
 
 CREATE FUNCTION images_list_deleted() RETURNS trigger
     LANGUAGE plpgsql
@@ -1406,7 +1406,7 @@ CREATE TRIGGER tokens_record_event AFTER INSERT OR DELETE OR UPDATE OF id, name,
 -- comment on function images_count_upload_bytes(uuid,bigint,date): Counts bytes of a body, if the day of UTC has as many left. A negative number gives bytes of that day back.
 -- comment on function images_find_token(uuid): A token that is not revoked, by its ID.
 -- comment on function images_fold(text): A text without accents and in lower case, for words that are stored and for words that are asked.
--- comment on function images_index_queries(text[],text,tsquery): What the index of image_words is asked for: the images of all these queries. It is the whole query, or all but its last word, or the whole query with the last word itself, with longer words, and with words of two alphabets. The index reads all images of a beginning first, 0.14 us for each. To check an image takes 1 us. 400 rows of 100 pages tell how many there are. The query checks the whole for each image.
+-- comment on function images_index_queries(text[],text,tsquery): The queries for the index of image_words: it finds each image that matches by one of them. This is the whole query, or all but its last word. If most images of the last word have the word itself, these are three: with this word, with longer words, and with the mark =mixed. For a beginning, the index reads all of its images first, 0.14 us for each. To check an image takes 1 us. 400 rows of 100 pages tell how many there are. The search checks the whole query for each image.
 -- comment on function images_list_deleted(): Takes the deleted images out of image_terms and image_words.
 -- comment on function images_list_inserted(): Lists the inserted images in image_terms and image_words.
 -- comment on function images_list_truncated(): Empties image_terms and image_words.

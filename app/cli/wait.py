@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
+from typing import TypeVar
 
 import asyncpg
 import psycopg
@@ -45,6 +46,9 @@ MESSAGE_INTERVAL = 5.0  # seconds between two lines that say what the command wa
 REQUEST = re.compile(r"Error performing \w+ (\S+) in .* - (?:HTTP error: )?(.+)")
 
 
+Result = TypeVar("Result")
+
+
 class _NotYetError(Exception):
     """The server does not answer yet. `message` is for the line that says so, `failure` for the end of the wait."""
 
@@ -77,7 +81,7 @@ async def wait_for_database(timeout: float, *, is_start: bool = False) -> None: 
     if migrator_url != database_url:
         await _retry(lambda: _reach_as_migrator(settings, migrator_url, timeout), timeout)
     if folder is not None and _is_empty(folder):
-        if await _has_images(settings, database_url, min(timeout, ATTEMPT_TIMEOUT)):
+        if await _retry(lambda: _has_images(settings, database_url, min(timeout, ATTEMPT_TIMEOUT)), timeout):
             raise UsageError(
                 f"the database has images, but the object store folder {folder} is empty.",
                 "check STORAGE_URL, and that its volume is mounted. To start without the bytes, "
@@ -151,10 +155,10 @@ async def _has_images(settings: Settings, url: str, timeout: float) -> bool:  # 
         finally:
             connection.terminate()
     except TRY_NEXT_HOST as error:
-        raise cannot_connect(error, settings) from error
+        raise _not_yet(error, cannot_connect(error, settings)) from error
 
 
-async def _retry(attempt: Callable[[], Awaitable[None]], timeout: float) -> None:  # noqa: ASYNC109
+async def _retry(attempt: Callable[[], Awaitable[Result]], timeout: float) -> Result:  # noqa: ASYNC109
     started = last_message = monotonic()
     said = ""
     while True:

@@ -61,9 +61,7 @@ class Step:
     line: int
     sql: str
     milliseconds: float = 0.0
-    whole_milliseconds: float = (
-        0.0  # of a backfill: of all batches. `milliseconds`, rows and locks are of its first one
-    )
+    whole_milliseconds: float = 0.0  # of all batches of a backfill. Its rows and locks are those of the first
     wal: int = 0  # bytes
     disk: int = 0  # bytes that the database grew by, including old files that the commit removes
     locks: list[Lock] = field(default_factory=list)  # without those that earlier statements took

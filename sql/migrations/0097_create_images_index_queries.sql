@@ -85,7 +85,8 @@ END
 $$;
 
 COMMENT ON FUNCTION images_index_queries(text[], text, tsquery) IS
-    'What the index of image_words is asked for: the images of all these queries. It is the whole query, or all but its '
-    'last word, or the whole query with the last word itself, with longer words, and with words of two alphabets. The '
-    'index reads all images of a beginning first, 0.14 us for each. To check an image takes 1 us. 400 rows of 100 pages '
-    'tell how many there are. The query checks the whole for each image.';
+    'The queries for the index of image_words: it finds each image that matches by one of them. This is the whole '
+    'query, or all but its last word. If most images of the last word have the word itself, these are three: with this '
+    'word, with longer words, and with the mark =mixed. For a beginning, the index reads all of its images first, 0.14 us '
+    'for each. To check an image takes 1 us. 400 rows of 100 pages tell how many there are. The search checks the whole '
+    'query for each image.';

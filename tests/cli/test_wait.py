@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from app.cli.wait import _has_images
+from app.cli.wait import _has_images, _retry
 from app.errors import CommandError, ExitCode
 from app.settings import Settings
 from tests.conftest import as_role, environment, free_port
@@ -74,7 +74,7 @@ async def test_a_table_that_does_not_answer_is_an_error(database: str) -> None:
         holder.execute("LOCK TABLE images")
 
         with pytest.raises(CommandError, match=r"^cannot connect to PostgreSQL at .* \(DATABASE_URL\)"):
-            await _has_images(settings, database, 0.3)
+            await _retry(lambda: _has_images(settings, database, 0.3), 0.1)
 
 
 @pytest.mark.parametrize("content", [None, [], ["lost+found"]], ids=["missing", "empty", "a new volume"])

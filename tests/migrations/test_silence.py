@@ -185,9 +185,9 @@ def test_a_commit_that_waits_for_a_standby_is_told(
 
 
 def test_pg_dump_ends_if_its_answer_is_lost(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This one has its answer, and asks for nothing for a minute: PostgreSQL cannot tell the difference."""
+    """This one has its answer, and asks for nothing for 10 s: PostgreSQL cannot tell the difference. Then it ends."""
     (tmp_path / "pg_dump").write_text(f"""#!/bin/bash
-exec {binaries(VERSION) / "psql"} "${{@: -1}}" <<< 'SELECT 1 \\watch 60'
+exec {binaries(VERSION) / "psql"} "${{@: -1}}" <<< "SET idle_session_timeout = '5s'; SELECT 1 \\\\watch 10"
 """)
     (tmp_path / "pg_dump").chmod(0o755)
     monkeypatch.setattr(dump, "binaries", lambda _: tmp_path)
